@@ -1,0 +1,1 @@
+"""What happened: the Postgres ledger, its projections and its verifier."""

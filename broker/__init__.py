@@ -1,0 +1,1 @@
+"""How it travels: settings, topics, the exactly-once outbox, the worker loop, broadcast tables."""

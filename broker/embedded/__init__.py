@@ -1,0 +1,1 @@
+"""Apache Kafka and Postgres from Python packages alone."""

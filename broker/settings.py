@@ -1,0 +1,88 @@
+"""Settings: read once from PRESSCHECK_* variables, over what a running embedded stack wrote down."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from schemas.errors import BadConfig
+
+PREFIX = "PRESSCHECK_"
+ENDPOINTS_FILE = "endpoints.json"
+"""In the state folder: the settings that the embedded stack chose (ports, folders), for other commands."""
+
+
+class Settings(BaseModel):
+    """All settings. Each is the variable PRESSCHECK_ and its name in capitals."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    state_dir: Path = Field(Path(".presscheck"), description="Folder of the embedded stack: data, logs, endpoints.")
+    config_dir: Path = Field(Path("config"), description="Folder with pipeline.yml and what it names.")
+
+    kafka_bootstrap: str = Field("", description="host:port,… of an external Kafka; empty starts the embedded one.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: SecretStr = SecretStr("")
+    kafka_ssl_ca_file: Path | None = None
+    kafka_ssl_cert_file: Path | None = None
+    kafka_ssl_key_file: Path | None = None
+    kafka_replication_factor: int = Field(1, ge=1, le=9, description="Replicas of topics that are created.")
+
+    schema_registry_url: str = Field("", description="Schema Registry; empty takes ids from the lock file.")
+
+    database_url: SecretStr = Field(
+        SecretStr(""), description="postgresql://… of an external Postgres; empty starts the embedded one."
+    )
+
+    store_url: str = Field("", description="file:///… or s3://bucket/prefix (gs://, az://); empty is in state_dir.")
+    store_s3_endpoint: str = Field("", description="S3-compatible endpoint, for example a MinIO.")
+    store_s3_region: str = "us-east-1"
+    store_s3_access_key_id: str = ""
+    store_s3_secret_access_key: SecretStr = SecretStr("")
+
+    engines: tuple[str, ...] = Field(
+        (), description="Engines that render workers here serve; empty: those this machine can run."
+    )
+    stand_in: bool = Field(
+        default=True, description="Let the simulator stand in for engines of the ruleset that nobody serves."
+    )
+
+    batch_wait_s: float = Field(0.01, ge=0, le=60, description="Longest wait to fill a render batch, seconds.")
+    max_attempt_age_s: float = Field(600, gt=0, description="A render that takes longer fails as a time-out.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_json: bool | None = Field(None, description="JSON log lines; unset: when standard error is no terminal.")
+
+    @property
+    def store_location(self) -> str:
+        """Where artifacts lie: the URL given, or a folder in the state folder."""
+        return self.store_url or (self.state_dir.absolute() / "store").as_uri()
+
+
+def load(state_dir: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment, over the endpoints that a stack in the state folder wrote.
+
+    Raises BadConfig naming the variable where a value is wrong or a PRESSCHECK_ variable is unknown.
+    """
+    env = os.environ if environ is None else environ
+    given = {k.removeprefix(PREFIX).lower(): v for k, v in env.items() if k.startswith(PREFIX)}
+    folder = state_dir or Path(given.get("state_dir", ".presscheck"))
+    endpoints = folder / ENDPOINTS_FILE
+    written = json.loads(endpoints.read_text(encoding="utf-8")) if endpoints.exists() else {}
+    merged: dict[str, object] = {**written, **given, "state_dir": folder}
+    if isinstance(engines := merged.get("engines"), str):
+        merged["engines"] = tuple(e.strip() for e in engines.split(",") if e.strip())
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as e:
+        first = e.errors()[0]
+        name = PREFIX + "_".join(str(p) for p in first["loc"]).upper()
+        known = ", ".join(PREFIX + n.upper() for n in Settings.model_fields)
+        mend = f"known are {known}" if first["type"] == "extra_forbidden" else "see docs/settings.md"
+        raise BadConfig(f"{name}: {first['msg']}", mend=mend) from None

@@ -1,0 +1,1 @@
+"""Who operates it: the command line, the supervisor, the demo."""

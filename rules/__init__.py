@@ -1,0 +1,1 @@
+"""What must follow: pure decisions, with no clock, no random, no I/O."""

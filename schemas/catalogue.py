@@ -1,0 +1,90 @@
+"""The topic catalogue: `topics.toml` as frozen values, with its names in one place."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Final, cast
+
+from schemas import avro_files as files
+from schemas.errors import BadConfig
+from schemas.events import Lane
+
+PROMPTS: Final = "prompts"
+PROMPTS_REFUSED: Final = "prompts.refused"
+PROMPTS_SEEN: Final = "prompts.seen"
+IMAGES_GENERATED: Final = "images.generated"
+IMAGES_INSPECTED: Final = "images.inspected"
+DESIGN_QUEUE: Final = "design-queue"
+REPLAY: Final = "replay"
+REVIEW: Final = "review"
+HELD: Final = "held"
+REPLAY_REQUESTS: Final = "replay.requests"
+TOUCH_UPS: Final = "touch-ups"
+RULESETS: Final = "rulesets"
+ROLLOUTS: Final = "rollouts"
+HOLDS: Final = "holds"
+DEAD_LETTERS: Final = "dead-letters"
+RENDER_PATTERN: Final = "render.{engine}.{lane}"
+
+TERMINAL_TOPICS: Final = (DESIGN_QUEUE, PROMPTS_REFUSED, REVIEW, HELD)
+"""Topics whose record ends a job's way through the pipeline (a release or a replay may start another)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One row of the catalogue. `retention_hours` is -1 where records are kept for good."""
+
+    name: str
+    doc: str
+    records: tuple[str, ...]
+    key: str
+    partitions: int
+    retention_hours: int
+    compacted: bool
+    written_by: tuple[str, ...]
+    read_by: tuple[str, ...]
+
+
+def render_topic(engine: str, lane: Lane) -> str:
+    """Topic on which attempts for an engine travel in a lane."""
+    return RENDER_PATTERN.format(engine=engine, lane=lane.value)
+
+
+@cache
+def catalogue() -> tuple[Topic, ...]:
+    """Every row, in file order. Raises BadConfig where a row is not one."""
+    path = files.HERE / "topics.toml"
+    raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    return tuple(_topic(name, cast("dict[str, Any]", row)) for name, row in raw["topics"].items())
+
+
+def _topic(name: str, row: dict[str, Any]) -> Topic:
+    unknown = [r for r in row["records"] if r not in files.record_names()]
+    if unknown:
+        raise BadConfig(f"topic {name} carries {unknown}, which no Avro file describes", file="schemas/topics.toml")
+    return Topic(
+        name=name,
+        doc=row["doc"],
+        records=tuple(row["records"]),
+        key=row["key"],
+        partitions=row["partitions"],
+        retention_hours=row["retention_hours"],
+        compacted=row.get("compacted", False),
+        written_by=tuple(row["written_by"]),
+        read_by=tuple(row["read_by"]),
+    )
+
+
+def topics_for(engines: Iterable[str]) -> tuple[Topic, ...]:
+    """Every topic there is for a set of engines: the pattern row unfolded by engine and lane."""
+    out: list[Topic] = []
+    engines = sorted(engines)
+    for row in catalogue():
+        if row.name == RENDER_PATTERN:
+            out += [replace(row, name=render_topic(e, lane)) for e in engines for lane in Lane]
+        else:
+            out.append(row)
+    return tuple(out)

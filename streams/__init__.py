@@ -1,0 +1,1 @@
+"""Who decides next: the Faust apps sanity and validation."""
