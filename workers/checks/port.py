@@ -9,21 +9,47 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from schemas.events import Measurement, RenderRequest, TextRead
+from schemas.events import Measurement, Rendering, RenderRequest, TextRead
 
 Pixels = npt.NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Decoded:
+    """An image that decoded whole.
+
+    pixels: RGB after EXIF orientation, alpha laid over white.
+    media_type: What the bytes are, whatever was declared.
+    """
+
+    pixels: Pixels
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """Bytes that do not decode, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One asset under inspection. `pixels` is None where the bytes do not decode."""
+    """One asset under inspection.
+
+    data: The bytes as they lie in the store.
+    image: What decoding gave; decoded once, shared by every check.
+    request: The attempt, with the text contract.
+    rendering: What the renderer declared.
+    palette: Brand swatches as #rrggbb; empty where the brand has none.
+    """
 
     data: bytes
-    pixels: Pixels | None
+    image: Decoded | Broken
     request: RenderRequest
+    rendering: Rendering
     palette: tuple[str, ...] = ()
-    """Brand swatches as #rrggbb; empty where the brand has none."""
 
 
 class Check(Protocol):
@@ -35,7 +61,7 @@ class Check(Protocol):
         ...
 
     def measure(self, subject: Subject) -> Sequence[Measurement]:
-        """The numbers. Raises Poison where this asset cannot be measured."""
+        """The numbers; none where there is nothing to measure. Raises Poison where it cannot measure."""
         ...
 
 
@@ -44,9 +70,12 @@ class TextReader(Protocol):
 
     @property
     def name(self) -> str:
-        """Reader name, for example rapidocr."""
+        """Reader and look, for example rapidocr@640."""
         ...
 
     def read(self, pixels: Pixels) -> TextRead:
-        """Lines in reading order with boxes in pixels of the given image."""
+        """Lines in reading order with boxes in pixels of the given image.
+
+        Safe to call from several threads: a reader that is not lets one in at a time.
+        """
         ...

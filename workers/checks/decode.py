@@ -1,0 +1,78 @@
+"""Bytes to RGB pixels, once, with every way an image file can be wrong named."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from workers.checks.port import Broken, Decoded, Pixels
+
+MAX_PIXELS: Final = 8192 * 8192
+"""Larger images are refused before they are unpacked; a job may ask for 8192 by 8192 at most."""
+MAX_BYTES: Final = 100 * 1024 * 1024
+"""Larger files are refused unread, as for files that come with a prompt."""
+MEDIA_TYPES: Final = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+    "TIFF": "image/tiff",
+}
+"""Formats that are read. MPO is a JPEG with a second picture behind it, as telephones write it."""
+_PNG_END: Final = b"IEND"
+
+
+def decode(data: bytes) -> Decoded | Broken:
+    """The whole image as RGB, or why the bytes are none. Never reads a part of a file as if it were all."""
+    if len(data) > MAX_BYTES:
+        return Broken(reason=f"the file has {len(data)} bytes, at most {MAX_BYTES} are read")
+    try:
+        with Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES)) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                return Broken(reason=f"{width} x {height} pixels, at most {MAX_PIXELS} are read")
+            frames = int(getattr(image, "n_frames", 1))
+            if frames > 1 and image.format != "MPO":
+                return Broken(reason=f"the file is animated: {frames} frames")
+            if image.format == "PNG" and _PNG_END not in data[-4096:]:
+                return Broken(reason="the PNG has no end chunk: it is cut off")
+            # verify() passes broken files; only load() reads every pixel.
+            image.load()
+            return Decoded(pixels=_rgb(image), media_type=MEDIA_TYPES[str(image.format)])
+    # What Pillow's decoders raise on bytes that are no image, cut off or hostile.
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        EOFError,
+        KeyError,
+        IndexError,
+        OverflowError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as e:
+        return Broken(reason=f"{type(e).__name__}: {e}"[:500])
+
+
+def _rgb(image: Image.Image) -> Pixels:
+    """Upright RGB with alpha over white; 16-bit grey is scaled, where Pillow would clip it."""
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):
+        grey = np.asarray(upright).astype(np.int64)
+        if grey.size and grey.max() > np.iinfo(np.uint8).max:
+            grey = grey >> 8
+        plane = np.clip(grey, 0, 255).astype(np.uint8)
+        return np.ascontiguousarray(np.repeat(plane[:, :, None], 3, axis=2))
+    if upright.has_transparency_data:
+        rgba = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return np.asarray(upright.convert("RGB"), dtype=np.uint8)

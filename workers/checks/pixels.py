@@ -1,0 +1,121 @@
+"""Checks on the pixels: empty frames, and the noise that broken latents decode to.
+
+A flat design, black letters on white, must not look broken. So each number alone says little and the
+ruleset reads them together: noise has no structure beyond its blocks, and a design always has some.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.events import Measurement
+from workers.checks.port import Decoded, Pixels, Subject
+
+Plane = npt.NDArray[np.float32]
+"""One plane, shape (height, width), levels 0 to 255."""
+
+LUMA: Final = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+"""Rec. 709 weights, on gamma-coded values: a statistic, not a photometric luminance."""
+BLOCKS: Final = 24
+"""Blocks along the longer side for the correlation: coarser than the 8-pixel grid of a VAE."""
+FLAT_LEVELS: Final = 2.0
+"""A pixel is flat where it differs from its right and lower neighbours by at most this many levels."""
+CORNER_LEVELS: Final = 12
+"""How near to 0 or 255 every channel must be to stand at a corner of the RGB cube."""
+SIDE: Final = 1024
+"""Pixel statistics look at every n-th pixel of larger pictures; noise stays noise when thinned."""
+
+
+class BlankCheck:
+    """Whether there is anything to see."""
+
+    name = "blank"
+
+    def measure(self, subject: Subject) -> tuple[Measurement, ...]:
+        """luma_mean and luma_std in levels 0 to 255, and flat_share of pixels like their neighbours."""
+        if not isinstance(subject.image, Decoded):
+            return ()
+        plane = luma(thinned(subject.image.pixels))
+        return (
+            Measurement(check=self.name, name="luma_mean", value=float(plane.mean())),
+            Measurement(check=self.name, name="luma_std", value=float(plane.std())),
+            Measurement(check=self.name, name="flat_share", value=flat_share(plane)),
+        )
+
+
+class NoiseCheck:
+    """Whether the picture is what noise decodes to."""
+
+    name = "noise"
+
+    def measure(self, subject: Subject) -> tuple[Measurement, ...]:
+        """block_correlation -1 to 1, corner_share 0 to 1, luma_deviation in levels."""
+        if not isinstance(subject.image, Decoded):
+            return ()
+        pixels = thinned(subject.image.pixels)
+        plane = luma(pixels)
+        return (
+            Measurement(check=self.name, name="block_correlation", value=block_correlation(plane)),
+            Measurement(check=self.name, name="corner_share", value=corner_share(pixels)),
+            Measurement(check=self.name, name="luma_deviation", value=luma_deviation(plane)),
+        )
+
+
+def thinned(pixels: Pixels) -> Pixels:
+    """Every n-th pixel, so that the long side is at most 1024: keeps the levels, where scaling would smooth."""
+    step = -(-max(pixels.shape[:2]) // SIDE)
+    return pixels[::step, ::step]
+
+
+def luma(pixels: Pixels) -> Plane:
+    """Rec. 709 luma in levels 0 to 255."""
+    return (pixels.astype(np.float32) @ LUMA).astype(np.float32)
+
+
+def flat_share(plane: Plane) -> float:
+    """Share of pixels that equal their right and lower neighbours within two levels; 1 for a single pixel."""
+    if min(plane.shape) < 2:
+        return 1.0
+    right = np.abs(np.diff(plane, axis=1))[:-1] <= FLAT_LEVELS
+    below = np.abs(np.diff(plane, axis=0))[:, :-1] <= FLAT_LEVELS
+    return float((right & below).mean())
+
+
+def block_correlation(plane: Plane) -> float:
+    """Pearson correlation of the mean luma of each coarse block with its right and lower neighbour.
+
+    Near 0 for noise of any grain finer than a block, high for pictures. 1 for a plane with no variance:
+    an empty frame is not noise, and the blank check sees it.
+    """
+    size = max(1, max(plane.shape) // BLOCKS)
+    rows, columns = plane.shape[0] // size, plane.shape[1] // size
+    if rows < 2 or columns < 2:
+        return 1.0
+    blocks = plane[: rows * size, : columns * size].reshape(rows, size, columns, size).mean(axis=(1, 3))
+    first = np.concatenate([blocks[:, :-1].ravel(), blocks[:-1].ravel()])
+    second = np.concatenate([blocks[:, 1:].ravel(), blocks[1:].ravel()])
+    if first.std() < 1e-3 or second.std() < 1e-3:
+        return 1.0
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def corner_share(pixels: Pixels) -> float:
+    """Share of pixels at one of the six coloured corners of the RGB cube; black and white do not count."""
+    low, high = pixels <= CORNER_LEVELS, pixels >= 255 - CORNER_LEVELS
+    corner = (low | high).all(axis=2)
+    coloured = low.any(axis=2) & high.any(axis=2)
+    return float((corner & coloured).mean())
+
+
+def luma_deviation(plane: Plane) -> float:
+    """Mean absolute difference of luma from the mean of its four neighbours, in levels: grain.
+
+    Pictures and designs stay under 10 even with much lettering, white noise is near 60.
+    """
+    if min(plane.shape) < 3:
+        return 0.0
+    around = (plane[:-2, 1:-1] + plane[2:, 1:-1] + plane[1:-1, :-2] + plane[1:-1, 2:]) / 4
+    return float(np.abs(plane[1:-1, 1:-1] - around).mean())

