@@ -10,12 +10,14 @@ from schemas.errors import BadConfig, Poison
 from schemas.events import CheckError, Inspection, Measurement, Rendering, RenderRequest, TextRead
 from workers.checks.decode import decode
 from workers.checks.file import BytesCheck, LatentsCheck, SizeCheck
+from workers.checks.palette import PaletteCheck
 from workers.checks.pixels import BlankCheck, NoiseCheck
 from workers.checks.port import Check, Decoded, Subject, TextReader
 from workers.checks.text import look
 
 CHECKS: Final[Mapping[str, Check]] = {
-    check.name: check for check in (BytesCheck(), SizeCheck(), LatentsCheck(), BlankCheck(), NoiseCheck())
+    check.name: check
+    for check in (BytesCheck(), SizeCheck(), LatentsCheck(), BlankCheck(), NoiseCheck(), PaletteCheck())
 }
 """Every check that gives numbers, by its name in the failure-mode catalogue."""
 TEXT: Final = "text"
