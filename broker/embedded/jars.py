@@ -1,0 +1,148 @@
+"""The jars of the embedded Kafka: fetched by coordinates through jgo, each verified against the committed lock.
+
+`python -m broker.embedded.jars --relock` resolves `ROOTS` anew and writes the lock; do it to move to another Kafka.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tomllib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import platformdirs
+
+from schemas.errors import Fatal
+
+if TYPE_CHECKING:
+    from jgo.maven import MavenContext
+
+LOCK: Final = Path(__file__).with_name("jgo.lock.toml")
+KAFKA: Final = "org.apache.kafka:kafka_2.13:4.3.0"
+ROOTS: Final = (KAFKA, "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4")
+"""Kafka, and the bridge from its logging to the log4j that it brings along."""
+FETCHERS: Final = 6
+FETCH_TIMEOUT_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jar:
+    """One locked artifact."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def coordinates(self) -> str:
+        """As Maven writes it."""
+        return f"{self.group}:{self.artifact}:{self.version}"
+
+    def path(self, cache: Path) -> Path:
+        """Where it lies in a Maven repository folder."""
+        return cache.joinpath(
+            *self.group.split("."), self.artifact, self.version, f"{self.artifact}-{self.version}.jar"
+        )
+
+
+def cache_folder() -> Path:
+    """Folder that all stacks of this user share."""
+    return platformdirs.user_cache_path("presscheck") / "maven"
+
+
+def locked(lock: Path = LOCK) -> tuple[Jar, ...]:
+    """Every jar of the lock, in class path order."""
+    rows = cast("list[dict[str, Any]]", tomllib.loads(lock.read_text(encoding="utf-8"))["dependencies"])
+    return tuple(
+        Jar(group=r["groupId"], artifact=r["artifactId"], version=r["version"], sha256=r["sha256"]) for r in rows
+    )
+
+
+def missing(cache: Path, jars: tuple[Jar, ...]) -> tuple[Jar, ...]:
+    """Jars that are not in the cache yet."""
+    return tuple(j for j in jars if not j.path(cache).exists())
+
+
+def verify(cache: Path, jars: tuple[Jar, ...]) -> None:
+    """Hash every jar. Raises Fatal naming those that are not what the lock says."""
+    wrong = [j for j in jars if hashlib.sha256(j.path(cache).read_bytes()).hexdigest() != j.sha256]
+    if wrong:
+        names = ", ".join(str(j.path(cache)) for j in wrong)
+        raise Fatal(f"not the jars that {LOCK.name} promises: {names}; delete them and start again")
+
+
+def class_path(cache: Path | None = None, on_fetch: Callable[[int], None] | None = None) -> tuple[Path, ...]:
+    """Paths of the verified jars; those not in the cache are fetched first (`on_fetch` is told how many).
+
+    Raises Fatal where a jar cannot be had or is not what the lock says.
+    """
+    cache = cache or cache_folder()
+    jars = locked()
+    if wanted := missing(cache, jars):
+        if on_fetch:
+            on_fetch(len(wanted))
+        _fetch(cache, wanted)
+    verify(cache, jars)
+    return tuple(j.path(cache) for j in jars)
+
+
+def _context(cache: Path) -> MavenContext:
+    from jgo.maven import MavenContext  # noqa: PLC0415 - needed once in the life of a cache; takes long to import
+
+    cache.mkdir(parents=True, exist_ok=True)
+    return MavenContext(repo_cache=cache, timeout=FETCH_TIMEOUT_S)
+
+
+def _fetch(cache: Path, jars: tuple[Jar, ...]) -> None:
+    # Into a folder of this process first: another stack may fetch at the same time, and must never see half a jar.
+    part = cache.with_name(f"{cache.name}.{os.getpid()}")
+    context = _context(part)
+
+    def one(jar: Jar) -> None:
+        fetched = Path(context.create_dependency(jar.coordinates).artifact.resolve())
+        target = jar.path(cache)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fetched.replace(target)
+
+    try:
+        with ThreadPoolExecutor(FETCHERS) as pool:
+            list(pool.map(one, jars))
+    except (OSError, RuntimeError) as e:
+        raise Fatal(f"the jars of Kafka could not be fetched into {cache}: {e}") from e
+    finally:
+        for folder, _, files in os.walk(part, topdown=False):
+            for f in files:
+                Path(folder, f).unlink()
+            Path(folder).rmdir()
+
+
+def relock(lock: Path = LOCK) -> int:
+    """Resolve the roots with everything they need and write the lock; gives the number of jars."""
+    context = _context(cache_folder())
+    wanted: list[Any] = []
+    for root in ROOTS:  # one by one: together, the second root's dependency management would change Kafka's versions
+        inputs, others = context.resolver.resolve([context.create_dependency(root)])
+        wanted += [*inputs, *(d for d in others if d.scope in {"compile", "runtime"})]
+    lines = ["# Written by `python -m broker.embedded.jars --relock`: what the embedded Kafka runs from."]
+    seen: set[tuple[str, str]] = set()
+    for a in (d.artifact for d in wanted):
+        if (a.groupId, a.artifactId) in seen:
+            continue
+        seen.add((a.groupId, a.artifactId))
+        digest = hashlib.sha256(Path(a.resolve()).read_bytes()).hexdigest()
+        lines += ["", "[[dependencies]]", f'groupId = "{a.groupId}"', f'artifactId = "{a.artifactId}"']
+        lines += [f'version = "{a.version}"', 'packaging = "jar"', f'sha256 = "{digest}"']
+    lock.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return len(seen)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["--relock"]:
+        sys.exit("say --relock to resolve and lock anew")
+    sys.stdout.write(f"{relock()} jars locked\n")
