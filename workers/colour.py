@@ -23,7 +23,7 @@ _TO_XYZ: Final[Floats] = np.array(
 )
 _WHITE: Final[Floats] = _TO_XYZ.sum(axis=1)
 _TO_LMS: Final[Floats] = (_TO_XYZ / _WHITE[:, None]).T
-_FROM_LMS: Final[Floats] = np.linalg.inv(_TO_LMS)
+_FROM_LMS: Final[Floats] = np.linalg.inv(_TO_LMS).astype(np.float64)
 _KNEE: Final = 6 / 29
 """CIE 15:2004: below (6/29)³ the cube root of CIELAB is a straight line."""
 _POW_25_7: Final = 25.0**7
