@@ -98,9 +98,10 @@ def find(store: ArtifactStore, request: RenderRequest) -> Attempt | None:
 
 def load(store: ArtifactStore, sha256: str) -> Attempt:
     """The manifest at an address. Raises Poison where the bytes there are no manifest."""
+    data = store.get(sha256)
     try:
-        return Attempt(manifest=build(Manifest, json.loads(store.get(sha256))), sha256=sha256)
-    except (ValueError, KeyError, TypeError) as e:
+        return Attempt(manifest=build(Manifest, json.loads(data)), sha256=sha256)
+    except (ValueError, KeyError, TypeError, Poison) as e:
         raise Poison(f"artifact {sha256} is no manifest: {e!r}") from e
 
 
