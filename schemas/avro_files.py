@@ -7,41 +7,36 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from schemas.errors import Fatal
 
-HERE = Path(__file__).parent
-AVRO = HERE / "avro"
-PARTS = AVRO / "parts"
-VERSIONS = HERE / "versions"
-GOLDEN = HERE / "golden"
-LOCK = HERE / "ids.lock.json"
-NAMESPACE = "presscheck"
-
+HERE: Final = Path(__file__).parent
+"""The folder with `avro/`, `versions/`, `golden/` and the lock. Functions take another one to work on a copy."""
+LOCK: Final = "ids.lock.json"
+NAMESPACE: Final = "presscheck"
 
 
 @cache
-def record_names() -> tuple[str, ...]:
+def record_names(root: Path = HERE) -> tuple[str, ...]:
     """Names of the records that travel on topics, sorted."""
-    return tuple(sorted(p.stem for p in AVRO.glob("*.avsc")))
+    return tuple(sorted(p.stem for p in (root / "avro").glob("*.avsc")))
 
 
 @cache
-def part_names() -> tuple[str, ...]:
+def part_names(root: Path = HERE) -> tuple[str, ...]:
     """Names of the records and enums that records are made of, sorted."""
-    return tuple(sorted(p.stem for p in PARTS.glob("*.avsc")))
+    return tuple(sorted(p.stem for p in (root / "avro" / "parts").glob("*.avsc")))
 
 
-def load(name: str) -> dict[str, Any]:
+def load(name: str, root: Path = HERE) -> dict[str, Any]:
     """The file of one record or part, with the other parts still named and not unfolded."""
-    path = AVRO / f"{name}.avsc"
-    path = path if path.exists() else PARTS / f"{name}.avsc"
+    path = root / "avro" / f"{name}.avsc"
+    path = path if path.exists() else root / "avro" / "parts" / f"{name}.avsc"
     return cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
 
 
-@cache
-def expanded_text(name: str) -> str:
+def expanded_text(name: str, root: Path = HERE) -> str:
     """Canonical JSON of one record with every part unfolded at its first use: what a registry stores."""
     seen: set[str] = set()
 
@@ -50,21 +45,24 @@ def expanded_text(name: str) -> str:
             short = schema.removeprefix(f"{NAMESPACE}.")
             if short == schema or short in seen:
                 return schema
-            seen.add(short)
-            return unfold(load(short))
+            return unfold(load(short, root))
         if isinstance(schema, list):
             return [unfold(s) for s in cast("list[Any]", schema)]
         node = dict(cast("dict[str, Any]", schema))
-        if node["type"] == "record":
+        if "name" in node:
             seen.add(node["name"])
-            node["fields"] = [{**f, "type": unfold(f["type"])} for f in node["fields"]]
-        elif node["type"] == "array":
-            node["items"] = unfold(node["items"])
-        elif node["type"] == "map":
-            node["values"] = unfold(node["values"])
+        match node["type"]:
+            case "record":
+                node["fields"] = [{**f, "type": unfold(f["type"])} for f in node["fields"]]
+            case "array":
+                node["items"] = unfold(node["items"])
+            case "map":
+                node["values"] = unfold(node["values"])
+            case _:  # an enum holds no other schema
+                pass
         return node
 
-    return json.dumps(unfold(load(name)), ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(unfold(load(name, root)), ensure_ascii=False, indent=1) + "\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,26 +75,48 @@ class Version:
     sha256: str
 
     @property
+    def label(self) -> str:
+        """Name for people and files, for example PromptSubmitted.v1."""
+        return f"{self.record}.v{self.version}"
+
+    @property
     def subject(self) -> str:
         """Registry subject, by the record-name strategy: one record may travel on several topics."""
-        return f"{NAMESPACE}.{self.record}"
+        return subject(self.record)
 
-    def text(self) -> str:
+    def text(self, root: Path = HERE) -> str:
         """The schema as JSON. Raises Fatal where the file is gone or changed since it was locked."""
-        path = VERSIONS / f"{self.record}.v{self.version}.avsc"
+        path = root / "versions" / f"{self.label}.avsc"
         if not path.exists():
-            raise Fatal(f"{path} is missing, though {LOCK.name} names it; restore it from version control")
+            raise Fatal(f"{path} is missing, though {LOCK} names it; restore it from version control")
         text = path.read_text(encoding="utf-8")
-        if hashlib.sha256(text.encode()).hexdigest() != self.sha256:
+        if digest(text) != self.sha256:
             raise Fatal(f"{path} changed after it was locked; restore it and freeze a new version instead")
         return text
+
+
+def subject(record: str) -> str:
+    """Registry subject of a record."""
+    return f"{NAMESPACE}.{record}"
+
+
+def digest(text: str) -> str:
+    """sha256 (hex) of a schema file's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_lock(root: Path) -> tuple[Version, ...]:
+    """Every promised schema version as the lock file has it now, by wire id; empty where there is no lock yet."""
+    if not (root / LOCK).exists():
+        return ()
+    rows = cast("list[dict[str, Any]]", json.loads((root / LOCK).read_text(encoding="utf-8")))
+    return tuple(Version(**row) for row in rows)
 
 
 @cache
 def locked() -> tuple[Version, ...]:
     """Every promised schema version, by wire id."""
-    rows = cast("list[dict[str, Any]]", json.loads(LOCK.read_text(encoding="utf-8")))
-    return tuple(Version(**row) for row in rows)
+    return read_lock(HERE)
 
 
 @cache

@@ -134,9 +134,9 @@ class Asset:
     def __post_init__(self) -> None:
         matches("Asset.sha256", self.sha256, r"[0-9a-f]{64}")
         sized("Asset.media_type", self.media_type, None, 100)
-        within("Asset.size_bytes", self.size_bytes, 0, None)
-        within("Asset.width", self.width, 0, None)
-        within("Asset.height", self.height, 0, None)
+        within("Asset.size_bytes", self.size_bytes, 0, 9223372036854775807)
+        within("Asset.width", self.width, 0, 2147483647)
+        within("Asset.height", self.height, 0, 2147483647)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,8 +270,8 @@ class Origin:
 
     def __post_init__(self) -> None:
         sized("Origin.topic", self.topic, 1, 249)
-        within("Origin.partition", self.partition, 0, None)
-        within("Origin.offset", self.offset, 0, None)
+        within("Origin.partition", self.partition, 0, 2147483647)
+        within("Origin.offset", self.offset, 0, 9223372036854775807)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,8 +350,8 @@ class Tag:
 
     def __post_init__(self) -> None:
         matches("Tag.name", self.name, r"[a-z0-9][a-z0-9-]{0,63}")
-        within("Tag.start", self.start, -1, None)
-        within("Tag.end", self.end, -1, None)
+        within("Tag.start", self.start, -1, 2147483647)
+        within("Tag.end", self.end, -1, 2147483647)
         sized("Tag.evidence", self.evidence, None, 1000)
 
 
@@ -410,11 +410,7 @@ class Job:
     submitted_at_ms: int
 
     def __post_init__(self) -> None:
-        matches(
-            "Job.job_id",
-            self.job_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-        )
+        matches("Job.job_id", self.job_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
         sized("Job.idempotency_key", self.idempotency_key, 1, 255)
         sized("Job.prompt", self.prompt, None, 20000)
         sized("Job.negative_prompt", self.negative_prompt, None, 20000)
@@ -427,7 +423,7 @@ class Job:
         if self.engine is not None:
             matches("Job.engine", self.engine, r"[a-z0-9][a-z0-9.-]{0,63}")
         sized("Job.files", self.files, None, 16)
-        within("Job.submitted_at_ms", self.submitted_at_ms, 0, None)
+        within("Job.submitted_at_ms", self.submitted_at_ms, 0, 9223372036854775807)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -489,7 +485,7 @@ class Rendering:
         sized("Rendering.model_digest", self.model_digest, None, 128)
         sized("Rendering.device", self.device, None, 128)
         within("Rendering.engine_ms", self.engine_ms, 0, None)
-        within("Rendering.batch_size", self.batch_size, 1, None)
+        within("Rendering.batch_size", self.batch_size, 1, 2147483647)
         within("Rendering.cost_usd", self.cost_usd, 0, None)
 
 
@@ -615,11 +611,7 @@ class RenderRequest:
     def __post_init__(self) -> None:
         within("RenderRequest.attempt", self.attempt, 0, 32)
         if self.replay_id is not None:
-            matches(
-                "RenderRequest.replay_id",
-                self.replay_id,
-                r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
-            )
+            matches("RenderRequest.replay_id", self.replay_id, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
         matches("RenderRequest.engine", self.engine, r"[a-z0-9][a-z0-9.-]{0,63}")
         sized("RenderRequest.prompt", self.prompt, None, 20000)
         sized("RenderRequest.negative_prompt", self.negative_prompt, None, 20000)
@@ -650,11 +642,9 @@ class AssetApproved:
 
     def __post_init__(self) -> None:
         matches(
-            "AssetApproved.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "AssetApproved.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("AssetApproved.at_ms", self.at_ms, 0, None)
+        within("AssetApproved.at_ms", self.at_ms, 0, 9223372036854775807)
         sized("AssetApproved.approved_by", self.approved_by, 1, 200)
 
 
@@ -678,12 +668,8 @@ class AssetHeld:
     hold_id: str
 
     def __post_init__(self) -> None:
-        matches(
-            "AssetHeld.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-        )
-        within("AssetHeld.at_ms", self.at_ms, 0, None)
+        matches("AssetHeld.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        within("AssetHeld.at_ms", self.at_ms, 0, 9223372036854775807)
         sized("AssetHeld.hold_id", self.hold_id, 1, 100)
 
 
@@ -708,11 +694,9 @@ class AssetRejected:
 
     def __post_init__(self) -> None:
         matches(
-            "AssetRejected.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "AssetRejected.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("AssetRejected.at_ms", self.at_ms, 0, None)
+        within("AssetRejected.at_ms", self.at_ms, 0, 9223372036854775807)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -744,14 +728,11 @@ class DeadLetter:
     headers: tuple[Header, ...]
 
     def __post_init__(self) -> None:
-        matches(
-            "DeadLetter.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-        )
-        within("DeadLetter.at_ms", self.at_ms, 0, None)
+        matches("DeadLetter.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        within("DeadLetter.at_ms", self.at_ms, 0, 9223372036854775807)
         sized("DeadLetter.stage", self.stage, 1, 100)
         sized("DeadLetter.error", self.error, None, 4000)
+        within("DeadLetter.timestamp_ms", self.timestamp_ms, -9223372036854775808, 9223372036854775807)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -778,12 +759,8 @@ class HoldChanged:
     why: str
 
     def __post_init__(self) -> None:
-        matches(
-            "HoldChanged.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-        )
-        within("HoldChanged.at_ms", self.at_ms, 0, None)
+        matches("HoldChanged.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        within("HoldChanged.at_ms", self.at_ms, 0, 9223372036854775807)
         sized("HoldChanged.hold_id", self.hold_id, 1, 100)
         sized("HoldChanged.value", self.value, 1, 200)
         sized("HoldChanged.who", self.who, 1, 200)
@@ -807,11 +784,9 @@ class ImageGenerated:
 
     def __post_init__(self) -> None:
         matches(
-            "ImageGenerated.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "ImageGenerated.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("ImageGenerated.at_ms", self.at_ms, 0, None)
+        within("ImageGenerated.at_ms", self.at_ms, 0, 9223372036854775807)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -833,11 +808,9 @@ class ImageInspected:
 
     def __post_init__(self) -> None:
         matches(
-            "ImageInspected.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "ImageInspected.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("ImageInspected.at_ms", self.at_ms, 0, None)
+        within("ImageInspected.at_ms", self.at_ms, 0, 9223372036854775807)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -861,11 +834,9 @@ class PromptRefused:
 
     def __post_init__(self) -> None:
         matches(
-            "PromptRefused.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "PromptRefused.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("PromptRefused.at_ms", self.at_ms, 0, None)
+        within("PromptRefused.at_ms", self.at_ms, 0, 9223372036854775807)
         sized("PromptRefused.tags", self.tags, None, 256)
         sized("PromptRefused.reasons", self.reasons, None, 64)
         matches("PromptRefused.ruleset_id", self.ruleset_id, r"[0-9a-f]{64}")
@@ -885,12 +856,8 @@ class PromptSeen:
     content_sha256: str
 
     def __post_init__(self) -> None:
-        matches(
-            "PromptSeen.job_id",
-            self.job_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-        )
-        within("PromptSeen.at_ms", self.at_ms, 0, None)
+        matches("PromptSeen.job_id", self.job_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        within("PromptSeen.at_ms", self.at_ms, 0, 9223372036854775807)
         matches("PromptSeen.content_sha256", self.content_sha256, r"[0-9a-f]{64}")
 
 
@@ -907,9 +874,7 @@ class PromptSubmitted:
 
     def __post_init__(self) -> None:
         matches(
-            "PromptSubmitted.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "PromptSubmitted.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
 
 
@@ -928,11 +893,9 @@ class RenderRequested:
 
     def __post_init__(self) -> None:
         matches(
-            "RenderRequested.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "RenderRequested.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("RenderRequested.at_ms", self.at_ms, 0, None)
+        within("RenderRequested.at_ms", self.at_ms, 0, 9223372036854775807)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -964,16 +927,10 @@ class ReplayRequested:
 
     def __post_init__(self) -> None:
         matches(
-            "ReplayRequested.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "ReplayRequested.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("ReplayRequested.at_ms", self.at_ms, 0, None)
-        matches(
-            "ReplayRequested.replay_id",
-            self.replay_id,
-            r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
-        )
+        within("ReplayRequested.at_ms", self.at_ms, 0, 9223372036854775807)
+        matches("ReplayRequested.replay_id", self.replay_id, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
         if self.engine is not None:
             matches("ReplayRequested.engine", self.engine, r"[a-z0-9][a-z0-9.-]{0,63}")
         sized("ReplayRequested.who", self.who, 1, 200)
@@ -999,11 +956,9 @@ class ReviewRequested:
 
     def __post_init__(self) -> None:
         matches(
-            "ReviewRequested.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "ReviewRequested.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("ReviewRequested.at_ms", self.at_ms, 0, None)
+        within("ReviewRequested.at_ms", self.at_ms, 0, 9223372036854775807)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1035,20 +990,12 @@ class RolloutChanged:
 
     def __post_init__(self) -> None:
         matches(
-            "RolloutChanged.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "RolloutChanged.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("RolloutChanged.at_ms", self.at_ms, 0, None)
+        within("RolloutChanged.at_ms", self.at_ms, 0, 9223372036854775807)
         sized("RolloutChanged.rollout_id", self.rollout_id, 1, 100)
-        matches(
-            "RolloutChanged.stable_ruleset_id", self.stable_ruleset_id, r"[0-9a-f]{64}"
-        )
-        matches(
-            "RolloutChanged.candidate_ruleset_id",
-            self.candidate_ruleset_id,
-            r"[0-9a-f]{64}",
-        )
+        matches("RolloutChanged.stable_ruleset_id", self.stable_ruleset_id, r"[0-9a-f]{64}")
+        matches("RolloutChanged.candidate_ruleset_id", self.candidate_ruleset_id, r"[0-9a-f]{64}")
         within("RolloutChanged.percent", self.percent, 0, 100)
         sized("RolloutChanged.reason", self.reason, None, 1000)
         sized("RolloutChanged.who", self.who, 1, 200)
@@ -1071,11 +1018,9 @@ class RulesetActivated:
 
     def __post_init__(self) -> None:
         matches(
-            "RulesetActivated.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "RulesetActivated.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("RulesetActivated.at_ms", self.at_ms, 0, None)
+        within("RulesetActivated.at_ms", self.at_ms, 0, 9223372036854775807)
         matches("RulesetActivated.ruleset_id", self.ruleset_id, r"[0-9a-f]{64}")
         sized("RulesetActivated.who", self.who, 1, 200)
 
@@ -1099,11 +1044,9 @@ class RulesetPublished:
 
     def __post_init__(self) -> None:
         matches(
-            "RulesetPublished.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "RulesetPublished.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("RulesetPublished.at_ms", self.at_ms, 0, None)
+        within("RulesetPublished.at_ms", self.at_ms, 0, 9223372036854775807)
         matches("RulesetPublished.ruleset_id", self.ruleset_id, r"[0-9a-f]{64}")
         sized("RulesetPublished.document", self.document, None, 1000000)
         sized("RulesetPublished.who", self.who, 1, 200)
@@ -1132,16 +1075,10 @@ class TouchUpReported:
 
     def __post_init__(self) -> None:
         matches(
-            "TouchUpReported.event_id",
-            self.event_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+            "TouchUpReported.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
         )
-        within("TouchUpReported.at_ms", self.at_ms, 0, None)
-        matches(
-            "TouchUpReported.job_id",
-            self.job_id,
-            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
-        )
+        within("TouchUpReported.at_ms", self.at_ms, 0, 9223372036854775807)
+        matches("TouchUpReported.job_id", self.job_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
         matches("TouchUpReported.asset_sha256", self.asset_sha256, r"[0-9a-f]{64}")
         within("TouchUpReported.minutes", self.minutes, 0, 10000)
         matches("TouchUpReported.defect", self.defect, r"[a-z0-9][a-z0-9-]{0,63}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 from typing import Any, cast
 
 from schemas import avro_files as files
@@ -18,6 +19,8 @@ from enum import StrEnum
 from schemas.limits import matches, sized, within
 
 '''
+BOUNDS = {"int": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1), "double": (None, None)}
+"""What Avro itself can carry; a file states bounds of its own where they are narrower."""
 SCALARS = {"string": "str", "int": "int", "long": "int", "double": "float", "boolean": "bool", "bytes": "bytes"}
 
 
@@ -49,10 +52,9 @@ def _checks(record: str, field: dict[str, Any]) -> list[str]:
     label = f'"{record}.{name}", self.{name}'
     if "pattern" in field:
         lines.append(f"matches({label}, r{field['pattern']!r})")
-    if "min" in field or "max" in field:
-        lines.append(f"within({label}, {field.get('min')}, {field.get('max')})")
-    elif field["type"] == "double":
-        lines.append(f"within({label}, None, None)")
+    kinds = cast("list[Any]", field["type"] if isinstance(field["type"], list) else [field["type"]])
+    for low, high in (BOUNDS[k] for k in kinds if isinstance(k, str) and k in BOUNDS):
+        lines.append(f"within({label}, {field.get('min', low)}, {field.get('max', high)})")
     low = field.get("min_length", field.get("min_items"))
     high = field.get("max_length", field.get("max_items"))
     if low is not None or high is not None:
@@ -84,28 +86,29 @@ def _enum(schema: dict[str, Any]) -> str:
 
 
 def _needs(schema: Any, names: set[str]) -> set[str]:
-    text = schema if isinstance(schema, str) else ""
-    if text:
-        short = text.removeprefix(f"{files.NAMESPACE}.")
-        return {short} & names
+    if isinstance(schema, str):
+        return {schema.removeprefix(f"{files.NAMESPACE}.")} & names
     if isinstance(schema, list):
         return set[str]().union(*(_needs(s, names) for s in cast("list[Any]", schema)))
     node = cast("dict[str, Any]", schema)
-    inner = node.get("items", node.get("values"))
-    if inner is not None:
-        return _needs(inner, names)
-    return set[str]().union(*(_needs(f["type"], names) for f in node.get("fields", [])))
+    inside = [node.get("items", node.get("values", "null")), *(f["type"] for f in node.get("fields", []))]
+    return set[str]().union(*(_needs(s, names) for s in inside))
 
 
-def events_source() -> str:
-    """The source of `events.py`: enums first, then each part after the parts that it is made of."""
-    parts = {name: files.load(name) for name in files.part_names()}
+def events_source(root: Path = files.HERE) -> str:
+    """The source of `events.py`: enums first, then each part after the parts that it is made of.
+
+    Raises SystemExit where parts are made of each other.
+    """
+    parts = {name: files.load(name, root) for name in files.part_names(root)}
     blocks = [_enum(s) for s in parts.values() if s["type"] == "enum"]
     waiting = {n: s for n, s in parts.items() if s["type"] == "record"}
     while waiting:
-        ready = [n for n, s in waiting.items() if not _needs(s, set(waiting) - {n})]
+        ready = [n for n, s in waiting.items() if not _needs(s, set(waiting))]
+        if not ready:
+            raise SystemExit(f"{', '.join(waiting)} are made of each other; an event has to end somewhere")
         blocks += [_record(waiting.pop(n)) for n in ready]
-    records = files.record_names()
-    blocks += [_record(files.load(n)) for n in records]
+    records = files.record_names(root)
+    blocks += [_record(files.load(n, root)) for n in records]
     blocks.append("Event = " + " | ".join(records) + '\n"""Any record that travels on a topic."""\n')
     return HEAD + "\n\n".join(blocks)

@@ -17,7 +17,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def within(name: str, value: float, low: float | None, high: float | None) -> None:
     """Refuse a number outside low..high (inclusive; None means open) or not finite. Raises Poison."""
-    if not math.isfinite(value) or (low is not None and value < low) or (high is not None and value > high):
+    if (low is not None and value < low) or (high is not None and value > high) or not math.isfinite(value):
         want = f"{'' if low is None else f'{low:g}'}..{'' if high is None else f'{high:g}'}"
         raise Poison(f"{name}={value}, want {want}")
 
