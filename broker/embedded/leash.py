@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import signal
 import sys
 
@@ -30,7 +31,7 @@ class _Sets(ctypes.Structure):
 
 def become(user: str, libc: ctypes.CDLL | None) -> None:
     """Drop root for good; keep CAP_DAC_OVERRIDE where the kernel lets us, else rely on the folders' modes."""
-    import pwd  # noqa: PLC0415 - there is no such module on Windows
+    import pwd
 
     entry = pwd.getpwnam(user)
     if libc is not None:
@@ -49,7 +50,7 @@ def become(user: str, libc: ctypes.CDLL | None) -> None:
 def main(argv: list[str]) -> None:
     """Put the leash on, then turn into the program."""
     death, parent, user, *program = argv
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    libc: ctypes.CDLL | None = ctypes.CDLL(None) if platform.system() == "Linux" else None
     if user != "-":
         become(user, libc)
     if libc is not None:

@@ -111,7 +111,7 @@ class EmbeddedPostgres:
         return path.read_text(encoding="utf-8")
 
     def _give(self, path: Path) -> None:
-        import pwd  # noqa: PLC0415 - there is no such module on Windows
+        import pwd
 
         entry = pwd.getpwnam(self._user)
         os.chown(path, entry.pw_uid, entry.pw_gid)
@@ -121,19 +121,14 @@ class EmbeddedPostgres:
         if self._user != "-":
             self._give(self._data)
         leash = [sys.executable, "-I", "-S", str(LEASH), "SIGKILL", str(os.getpid()), self._user]
-        done = subprocess.run(  # noqa: S603 - our own Postgres, no shell
+        done = subprocess.run(
             [
                 *leash,
                 str(binaries() / "initdb"),
-                "-D",
-                str(self._data),
-                "-U",
-                USER,
-                "--encoding=UTF8",
-                "--no-instructions",
-            ]
-            + ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-sync"]
-            + ["--auth=scram-sha-256", f"--pwfile={self.home / 'password'}"],
+                *("-D", str(self._data), "-U", USER, "--encoding=UTF8", "--no-instructions", "--no-sync"),
+                *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+                *("--auth=scram-sha-256", f"--pwfile={self.home / 'password'}"),
+            ],
             capture_output=True,
             text=True,
             check=False,

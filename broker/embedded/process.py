@@ -129,7 +129,7 @@ class Child:
             self.log.replace(self.log.with_suffix(".old.log"))
         leash = [sys.executable, "-I", "-S", str(LEASH), self.orphan_signal.name, str(os.getpid()), self.user]
         with self.log.open("ab") as out:
-            self.process = subprocess.Popen(  # noqa: S603 - our own programs, no shell
+            self.process = subprocess.Popen(
                 [*leash, *self.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=out,

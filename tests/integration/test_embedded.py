@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import psycopg
+import pytest
 from confluent_kafka import Consumer, Producer
 
 from broker.embedded.kafka import EmbeddedKafka
@@ -49,9 +50,5 @@ def test_the_database_wants_its_password(database: str) -> None:
     """Another user of the machine, who cannot read the state folder, cannot connect."""
     start, end = database.split("@")
     wrong = f"{start.rsplit(':', 1)[0]}:wrong@{end}"
-    try:
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(wrong).close()
-    except psycopg.OperationalError as e:
-        assert "password authentication failed" in str(e)
-    else:
-        raise AssertionError("connected with a wrong password")

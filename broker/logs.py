@@ -1,0 +1,81 @@
+"""Logging: structlog for every line, ours and the libraries'; JSON where no person watches."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+from structlog.contextvars import bound_contextvars
+from structlog.typing import Processor
+
+from broker.settings import Settings
+
+NOISY: Final = {
+    "faust": logging.WARNING,
+    "mode": logging.WARNING,
+    "aiokafka": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "httpx": logging.WARNING,
+    "RapidOCR": logging.WARNING,
+}
+"""Libraries that tell a story on every start; their warnings are still heard."""
+
+
+def set_up(settings: Settings, *, process: str) -> None:
+    """Route structlog and the standard library's logging to standard error; `process` is put on every line.
+
+    Call it once, in a process's main. JSON lines where `log_json` says so, or where it is unset and standard error
+    is no terminal.
+    """
+    as_json = not sys.stderr.isatty() if settings.log_json is None else settings.log_json
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+    ]
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.processors.StackInfoRenderer(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        cache_logger_on_first_use=False,
+    )
+    last: list[Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name, least in NOISY.items():
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+        library.setLevel(max(level, least))
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(process=process)
+
+
+@contextmanager
+def about_job(job_id: str) -> Generator[None, None, None]:
+    """Put `job_id` on every line that is logged inside, whoever logs it."""
+    with bound_contextvars(job_id=job_id):
+        yield
