@@ -20,7 +20,7 @@ from workers.checks.port import Pixels
 if TYPE_CHECKING:
     from rapidocr import RapidOCR
 
-DETECT_SIDE: Final = 960
+DETECT_SIDE: Final = 736
 """Long side at which text is looked for, pixels; letters are then read from the picture itself."""
 READ_SIDE: Final = 2000
 """Larger pictures are scaled down to this long side first: it bounds memory and time."""
