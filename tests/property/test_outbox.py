@@ -299,7 +299,7 @@ def test_a_frozen_owner_is_told_that_it_is_fenced() -> None:
 
 def test_a_commit_whose_answer_was_lost_is_not_repeated() -> None:
     log, process = _loaded()
-    log.weather[:] = ["fine"] * 5 + ["unclear, done"]
+    log.weather[:] = [*["fine"] * 5, "unclear, done"]
     process.emit(SOURCES[0], 2)
     assert log.keys_out(SOURCES[0]) == [b"a", b"b"]
     assert log.positions[SOURCES[0]] == 2
@@ -322,7 +322,7 @@ def test_a_source_that_was_let_go_writes_nothing() -> None:
 def test_a_source_lost_during_a_failure_is_not_taken_back() -> None:
     log, process = _loaded()
     process.at, process.then = "produced", process.cursor.clear
-    log.weather[:] = ["fine", "fine", "unclear, not done"]
+    log.weather[:] = [*["fine"] * 4, "unclear, not done"]
     events = [
         Inbound(source=SOURCES[0], offset=i, timestamp_ms=-1, key=None, value=v) for i, v in enumerate([b"a", b"b"])
     ]
