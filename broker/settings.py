@@ -50,6 +50,9 @@ class Settings(BaseModel):
     engines: tuple[str, ...] = Field(
         (), description="Engines that render workers here serve; empty: those this machine can run."
     )
+    models_dir: Path | None = Field(
+        None, description="Folder with model weights: one folder for each engine, by the profile's model name."
+    )
     stand_in: bool = Field(
         default=True, description="Let the simulator stand in for engines of the ruleset that nobody serves."
     )

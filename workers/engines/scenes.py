@@ -1,0 +1,61 @@
+"""Text-free art: screen-print scenes chosen by the words of a prompt, varied by a seed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from workers.engines import landscapes, still_life
+from workers.engines.canvas import Canvas
+from workers.engines.mood import Mood
+from workers.engines.palette import Palette
+
+Scene = Callable[[Canvas, Mood], None]
+
+_DARK: Final = re.compile(r"\b(night|stars?|dark|evening|storm|moon|slate|black|late)\b", re.IGNORECASE)
+
+# The first scene that a prompt has a word of wins, so the narrow ones stand first.
+_WORDS: Final[tuple[tuple[Scene, str], ...]] = (
+    (landscapes.contours, "contour topographic abstract map lines"),
+    (still_life.shapes, "bauhaus geometric pattern isometric loyalty gift"),
+    (
+        landscapes.people,
+        "portrait friend friends barista family people hiker climber runner runners hands woman man crowd team person",
+    ),
+    (still_life.leaves, "leaves leaf branches plant plants pumpkin garden floral flower flowers lettering"),
+    (landscapes.sea, "wave waves sea harbour harbor lake lighthouse boat ocean beach island coast"),
+    (
+        landscapes.mountains,
+        "mountain mountains ridge tent snow ski skis pine forest valley hut trail avalanche alpine summit peak outdoor",
+    ),
+    (still_life.cup, "cup cups coffee espresso cappuccino croissant tea mug breakfast latte crema"),
+    (
+        still_life.vessel,
+        "bottle jug kettle thermos jacket boots hat bag product pot dripper jar perfume torch patch sign pears studio",
+    ),
+)
+_ANY: Final[tuple[Scene, ...]] = (
+    still_life.shapes, landscapes.mountains, still_life.leaves, landscapes.contours, still_life.vessel,
+)  # fmt: skip
+
+
+def draw(prompt: str, width: int, height: int, palette: Palette, seed: int) -> Image.Image:
+    """The scene a prompt names, RGB, width x height pixels. The same arguments give the same pixels."""
+    rng = np.random.default_rng(seed)
+    mood = Mood(palette=palette, dark=_DARK.search(prompt) is not None, words=prompt, rng=rng)
+    canvas = Canvas(width, height, mood.ground())
+    choose(prompt, seed)(canvas, mood)
+    return canvas.finish()
+
+
+def choose(prompt: str, seed: int) -> Scene:
+    """The scene for a prompt; one by seed where no word names any."""
+    words = set(re.findall(r"[a-z]+", prompt.lower()))
+    for scene, known in _WORDS:
+        if not words.isdisjoint(known.split()):
+            return scene
+    return _ANY[seed % len(_ANY)]
