@@ -19,13 +19,14 @@ MAX_BYTES: Final = 100 * 1024 * 1024
 MEDIA_TYPES: Final = {
     "PNG": "image/png",
     "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",
     "WEBP": "image/webp",
     "GIF": "image/gif",
     "BMP": "image/bmp",
     "TIFF": "image/tiff",
 }
-"""Formats that are read. MPO is a JPEG with a second picture behind it, as telephones write it."""
+"""Formats that are read."""
+_MPO: Final = "MPO"
+"""Pillow's name for a JPEG with a second picture behind it, as telephones write it: the first one counts."""
 _PNG_END: Final = b"IEND"
 
 
@@ -39,13 +40,13 @@ def decode(data: bytes) -> Decoded | Broken:
             if width * height > MAX_PIXELS:
                 return Broken(reason=f"{width} x {height} pixels, at most {MAX_PIXELS} are read")
             frames = int(getattr(image, "n_frames", 1))
-            if frames > 1 and image.format != "MPO":
+            if frames > 1 and image.format != _MPO:
                 return Broken(reason=f"the file is animated: {frames} frames")
             if image.format == "PNG" and _PNG_END not in data[-4096:]:
                 return Broken(reason="the PNG has no end chunk: it is cut off")
             # verify() passes broken files; only load() reads every pixel.
             image.load()
-            return Decoded(pixels=_rgb(image), media_type=MEDIA_TYPES[str(image.format)])
+            return Decoded(pixels=_rgb(image), media_type=MEDIA_TYPES.get(str(image.format), "image/jpeg"))
     # What Pillow's decoders raise on bytes that are no image, cut off or hostile.
     except (
         OSError,

@@ -47,7 +47,7 @@ class PaletteCheck:
 
 def _sampled(pixels: Pixels) -> Pixels:
     step = -(-max(pixels.shape[:2]) // GRID)
-    return np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step] if step > 1 else pixels)
+    return np.ascontiguousarray(pixels[::step, ::step])
 
 
 def cast_of(lab: Floats) -> float:
