@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rules.text import shows
 from schemas.events import TextContract, TextRead
 from workers.checks.port import Pixels, TextReader
 
 
 def look(pixels: Pixels, contract: TextContract, readers: Sequence[TextReader]) -> tuple[TextRead, ...]:
-    """Reads in the order of the readers, up to the first that shows the contract to the letter."""
-    return tuple(reader.read(pixels) for reader in readers)
+    """Reads in the order of the readers, up to the first that shows the contract to the letter.
+
+    A later look costs as much as the first and could only add doubt to what is sure. What the contract
+    does not settle is read by every reader, and the ruleset judges the reads together.
+    """
+    reads: list[TextRead] = []
+    for reader in readers:
+        reads.append(reader.read(pixels))
+        if shows(contract, reads[-1]):
+            break
+    return tuple(reads)
