@@ -100,6 +100,10 @@ class Admin(Protocol):
         """Configuration entries by name, for each resource."""
         ...
 
+    def describe_consumer_groups(self, group_ids: list[str]) -> Mapping[str, Future[Any]]:
+        """Members and what they hold, for each group."""
+        ...
+
     def list_consumer_group_offsets(
         self, list_consumer_group_offsets_request: list[ConsumerGroupTopicPartitions]
     ) -> Mapping[str, Future[ConsumerGroupTopicPartitions]]:
@@ -222,18 +226,37 @@ def lag(settings: Settings, group: str, topics: Iterable[str]) -> tuple[Partitio
     The positions of the apps sanity and validation lie in their side groups, `<app>-outbox`. Raises Transient where
     the broker cannot be reached.
     """
+    return lag_behind(settings, _committed(admin_client(settings), group), topics)
+
+
+def lag_behind(
+    settings: Settings, positions: Mapping[tuple[str, int], int], topics: Iterable[str]
+) -> tuple[PartitionLag, ...]:
+    """The same for positions that lie elsewhere: next offset by topic and partition."""
     client = admin_client(settings)
     there = _partitions(client)
     wanted = [(t, p) for t in topics if t in there for p in range(there[t])]
     if not wanted:
         return ()
-    committed = _committed(client, group)
     starts = _offsets(client, wanted, cast("OffsetSpec", OffsetSpec.earliest()))
     ends = _offsets(client, wanted, cast("OffsetSpec", OffsetSpec.latest()))
     return tuple(
-        PartitionLag(topic=t, partition=p, position=max(committed.get((t, p), 0), starts[t, p]), end=ends[t, p])
+        PartitionLag(topic=t, partition=p, position=max(positions.get((t, p), 0), starts[t, p]), end=ends[t, p])
         for t, p in wanted
     )
+
+
+def assigned(settings: Settings, group: str) -> frozenset[tuple[str, int]]:
+    """Topic and partition of all that the members of a group hold now; empty where there is no such group."""
+    client = admin_client(settings)
+    try:
+        answer = client.describe_consumer_groups([group])[group].result(WAIT_S)
+    except KafkaException as e:
+        error = classed(e, f"members of group {group}")
+        if isinstance(error, Fatal) and cast("KafkaError", e.args[0]).code() != KafkaError.GROUP_ID_NOT_FOUND:
+            raise error from e
+        return frozenset()
+    return frozenset((p.topic, p.partition) for m in answer.members for p in m.assignment.topic_partitions)
 
 
 def _committed(client: Admin, group: str) -> dict[tuple[str, int], int]:

@@ -135,7 +135,7 @@ class EmbeddedKafka:
         return self.wait_ready(ready_s)
 
     def begin(self, *, on_fetch: Callable[[int], None] | None = None) -> None:
-        """Start the process without waiting for it."""
+        """Start the process without waiting for it; `wait_ready` gives its address."""
         class_path = ":".join(str(p) for p in jars.class_path(on_fetch=on_fetch))
         self.home.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
@@ -205,10 +205,18 @@ class EmbeddedKafka:
                 raise Fatal(f"Kafka did not answer within {ready_s:.0f} s; see {self._logs / 'kafka.log'}")
         return self.bootstrap
 
-    def stop(self) -> None:
-        """Stop the broker; its data stays."""
+    def exit_status(self) -> int | None:
+        """Exit status (negative: the signal that ended it); None while it runs or before it was started."""
+        return None if self._child is None else self._child.exit_status()
+
+    def ask_to_stop(self) -> None:
+        """Ask the broker to end; return at once."""
         if self._child is not None:
-            self._child.stop(STOP_S)
+            self._child.ask_to_stop()
+
+    def stop(self, wait_s: float = STOP_S) -> bool:
+        """Stop the broker; its data stays. False where it had to be killed."""
+        return self._child is None or self._child.stop(wait_s)
 
     def __enter__(self) -> Self:
         self.start()

@@ -161,10 +161,18 @@ class EmbeddedPostgres:
             return False
         return True
 
-    def stop(self) -> None:
-        """Stop the server; its data stays."""
+    def exit_status(self) -> int | None:
+        """Exit status (negative: the signal that ended it); None while it runs or before it was started."""
+        return None if self._child is None else self._child.exit_status()
+
+    def ask_to_stop(self) -> None:
+        """Ask the server to end; return at once."""
         if self._child is not None:
-            self._child.stop(STOP_S)
+            self._child.ask_to_stop()
+
+    def stop(self, wait_s: float = STOP_S) -> bool:
+        """Stop the server; its data stays. False where it had to be killed."""
+        return self._child is None or self._child.stop(wait_s)
 
     def __enter__(self) -> Self:
         self.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -18,13 +19,27 @@ import structlog
 from schemas.errors import Fatal
 
 LEASH = Path(__file__).with_name("leash.py")
+CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOWEST_PORT = 20_000
+PORT_TRIES = 100
 LOG_KEPT_BYTES = 8 * 1024 * 1024
 """A log larger than this is moved aside (one generation is kept) when its process starts."""
 
 
 def free_port() -> int:
-    """A TCP port that was free on the loopback address a moment ago."""
-    with socket.socket() as s:
+    """A TCP port that nobody listens on, below the range from which the kernel gives ports to clients.
+
+    Inside that range a client that keeps trying to reach a stopped server can end up connected to itself, and then
+    it holds the very port that the server needs to come back.
+    """
+    first_for_clients = 32_768
+    if CLIENT_PORTS.exists():
+        first_for_clients = int(CLIENT_PORTS.read_text(encoding="ascii").split()[0])
+    candidates = range(LOWEST_PORT, max(first_for_clients, LOWEST_PORT + 1))
+    for port in secrets.SystemRandom().sample(candidates, min(len(candidates), PORT_TRIES)):
+        if port_is_free(port):
+            return port
+    with socket.socket() as s:  # a kernel that gives clients every port there is
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
 
@@ -118,6 +133,10 @@ class Child:
         if not self.record.exists():
             return None
         return Identity(**json.loads(self.record.read_text(encoding="utf-8")))
+
+    def begin(self) -> None:
+        """Start it; return at once."""
+        self.start()
 
     def start(self, *, stale_wait_s: float = 20.0) -> None:
         """Start it; where a former run's process is still there, stop that one first."""

@@ -1,0 +1,1 @@
+"""Benchmarks that people can run: each prints what it measured, on which machine."""
