@@ -22,8 +22,8 @@ app = typer.Typer(
 )
 
 
-def _version(*wanted: bool) -> None:
-    if any(wanted):
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it with the option's value
+    if wanted:
         typer.echo(f"presscheck {version('presscheck')}")
         raise typer.Exit
 
