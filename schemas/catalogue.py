@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, cast
 
 from schemas import avro_files as files
@@ -56,26 +57,28 @@ def render_topic(engine: str, lane: Lane) -> str:
 @cache
 def catalogue() -> tuple[Topic, ...]:
     """Every row, in file order. Raises BadConfig where a row is not one."""
-    path = files.HERE / "topics.toml"
-    raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    return tuple(_topic(name, cast("dict[str, Any]", row)) for name, row in raw["topics"].items())
+    return read_catalogue(files.HERE / "topics.toml")
 
 
-def _topic(name: str, row: dict[str, Any]) -> Topic:
-    unknown = [r for r in row["records"] if r not in files.record_names()]
-    if unknown:
-        raise BadConfig(f"topic {name} carries {unknown}, which no Avro file describes", file="schemas/topics.toml")
-    return Topic(
-        name=name,
-        doc=row["doc"],
-        records=tuple(row["records"]),
-        key=row["key"],
-        partitions=row["partitions"],
-        retention_hours=row["retention_hours"],
-        compacted=row.get("compacted", False),
-        written_by=tuple(row["written_by"]),
-        read_by=tuple(row["read_by"]),
-    )
+def read_catalogue(path: Path) -> tuple[Topic, ...]:
+    """The rows of a catalogue file. Raises BadConfig where it is not TOML or a row is not one."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as e:
+        raise BadConfig(str(e), file=str(path)) from e
+    return tuple(_topic(name, cast("dict[str, Any]", row), str(path)) for name, row in raw["topics"].items())
+
+
+def _topic(name: str, row: dict[str, Any], file: str) -> Topic:
+    if unknown := [r for r in row.get("records", ()) if r not in files.record_names()]:
+        raise BadConfig(f"topic {name} carries {unknown}, which no Avro file describes", file=file)
+    values: dict[str, Any] = {"name": name, "compacted": False, **row}
+    wanted = {f.name for f in fields(Topic)}
+    for field in sorted(values.keys() ^ wanted):
+        raise BadConfig(f"topic {name} {'lacks' if field in wanted else 'has'} {field!r}", file=file)
+    for field in ("records", "written_by", "read_by"):
+        values[field] = tuple(values[field])
+    return Topic(**values)
 
 
 def topics_for(engines: Iterable[str]) -> tuple[Topic, ...]:

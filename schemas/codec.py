@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import struct
@@ -132,18 +131,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(cast("Mapping[str, Any]", value))
     return value
-
-
-def to_json(value: Any) -> Any:
-    """An event as JSON values: as `plain`, with bytes in base64."""
-    tree = plain(value)
-    if isinstance(tree, bytes):
-        return base64.b64encode(tree).decode()
-    if isinstance(tree, dict):
-        return {k: to_json(v) for k, v in cast("dict[str, Any]", tree).items()}
-    if isinstance(tree, list):
-        return [to_json(v) for v in cast("list[Any]", tree)]
-    return tree
 
 
 class Codec:

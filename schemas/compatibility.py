@@ -18,7 +18,7 @@ def unreadable(reader: str, writer: str) -> list[str]:
     found = ReaderWriterCompatibilityChecker().get_compatibility(parse(reader), parse(writer))
     if found.compatibility is SchemaCompatibilityType.compatible:
         return []
-    why = ", ".join(sorted(kind.value.replace("_", " ") for kind in found.incompatibilities))
+    why = ", ".join(sorted({kind.value.replace("_", " ") for kind in found.incompatibilities}))
     return [f"{why}: {', '.join(sorted(found.messages))} (at {', '.join(sorted(found.locations))})"]
 
 

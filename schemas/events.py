@@ -445,6 +445,8 @@ class Judgement:
 
     def __post_init__(self) -> None:
         sized("Judgement.defects", self.defects, None, 256)
+        for value in self.scores.values():
+            within("Judgement.scores", value, None, None)
         sized("Judgement.reasons", self.reasons, None, 64)
         matches("Judgement.ruleset_id", self.ruleset_id, r"[0-9a-f]{64}")
 
@@ -997,6 +999,8 @@ class RolloutChanged:
         matches("RolloutChanged.stable_ruleset_id", self.stable_ruleset_id, r"[0-9a-f]{64}")
         matches("RolloutChanged.candidate_ruleset_id", self.candidate_ruleset_id, r"[0-9a-f]{64}")
         within("RolloutChanged.percent", self.percent, 0, 100)
+        for value in self.numbers.values():
+            within("RolloutChanged.numbers", value, None, None)
         sized("RolloutChanged.reason", self.reason, None, 1000)
         sized("RolloutChanged.who", self.who, 1, 200)
 

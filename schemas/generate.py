@@ -55,6 +55,8 @@ def _checks(record: str, field: dict[str, Any]) -> list[str]:
     kinds = cast("list[Any]", field["type"] if isinstance(field["type"], list) else [field["type"]])
     for low, high in (BOUNDS[k] for k in kinds if isinstance(k, str) and k in BOUNDS):
         lines.append(f"within({label}, {field.get('min', low)}, {field.get('max', high)})")
+    if isinstance(field["type"], dict) and "values" in field["type"]:
+        lines += [f"for value in self.{name}.values():", f'    within("{record}.{name}", value, None, None)']
     low = field.get("min_length", field.get("min_items"))
     high = field.get("max_length", field.get("max_items"))
     if low is not None or high is not None:

@@ -19,7 +19,8 @@ from typing import Any, Final, Literal, cast
 import fastavro
 
 from schemas import avro_files as files
-from schemas.codec import HEADER, MAGIC, parse_schema, to_json
+from schemas.codec import HEADER, MAGIC, parse_schema
+from schemas.jsonable import as_json
 
 Kind = Literal["full", "bare"]
 KINDS: Final[tuple[Kind, ...]] = ("full", "bare")
@@ -27,7 +28,7 @@ KINDS: Final[tuple[Kind, ...]] = ("full", "bare")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Golden:
-    """One golden message: the values as JSON (bytes in base64) and the value of the Kafka record."""
+    """One golden message: the values as JSON (see `schemas.jsonable`) and the value of the Kafka record."""
 
     version: files.Version
     kind: Kind
@@ -121,7 +122,7 @@ def draw(version: files.Version, kind: Kind, root: Path = files.HERE) -> Golden:
     out = io.BytesIO()
     out.write(HEADER.pack(MAGIC, version.id))
     fastavro.schemaless_writer(out, parse_schema(text), values)
-    return Golden(version=version, kind=kind, values=to_json(values), wire=out.getvalue())
+    return Golden(version=version, kind=kind, values=as_json(values), wire=out.getvalue())
 
 
 def _paths(version: files.Version, kind: Kind, root: Path) -> tuple[Path, Path]:

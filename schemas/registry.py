@@ -66,7 +66,9 @@ class RegistryIds:
         with self._lock:
             if wire_id not in self._writers and (found := self._fetch(wire_id)) is not None:
                 if len(self._writers) >= self._max_schemas:
-                    raise Fatal(f"the registry named more than {self._max_schemas} schemas of ours; is it the right one?")
+                    raise Fatal(
+                        f"the registry named more than {self._max_schemas} schemas of ours; is it the right one?"
+                    )
                 self._writers[wire_id] = found
             return self._writers.get(wire_id)
 

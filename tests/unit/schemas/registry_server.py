@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,7 +41,7 @@ class Registry:
 
 
 @contextmanager
-def serve() -> Iterator[Registry]:
+def serve() -> Generator[Registry]:
     registry = Registry()
 
     class Handler(BaseHTTPRequestHandler):
@@ -65,7 +65,7 @@ def serve() -> Iterator[Registry]:
 
         do_GET = do_POST = do_PUT = _reply  # noqa: N815 - the names http.server calls
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
