@@ -1,0 +1,241 @@
+"""What the projections say of an event, with no I/O: topics come in any order, and the outcome is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from audit.rows import (
+    OWN_RUN,
+    AttemptRow,
+    DeadLetterRow,
+    DefectRow,
+    JobRow,
+    MeasurementRow,
+    RunRow,
+    TouchUpRow,
+    VerdictRow,
+)
+from rules.lifecycle import NEXT, TERMINAL, State
+from schemas.codec import plain
+from schemas.events import (
+    AssetApproved,
+    AssetHeld,
+    AssetRejected,
+    DeadLetter,
+    Event,
+    ImageGenerated,
+    ImageInspected,
+    Job,
+    Judgement,
+    PromptRefused,
+    PromptSubmitted,
+    Rendering,
+    RenderRequest,
+    RenderRequested,
+    ReplayRequested,
+    ReviewRequested,
+    TouchUpReported,
+)
+
+STATE_AFTER: Final[Mapping[type[Event], State]] = {event: state for (_, event), state in NEXT.items()}
+"""A record leads to one state only, wherever the run stood: `tests/unit/audit` holds the table to that."""
+RANK: Final[Mapping[type[Event], int]] = {
+    PromptSubmitted: 0,
+    ReplayRequested: 0,
+    PromptRefused: 1,
+    RenderRequested: 1,
+    ImageGenerated: 2,
+    ImageInspected: 3,
+    ReviewRequested: 4,
+    AssetHeld: 4,
+    AssetRejected: 5,
+    AssetApproved: 5,
+}
+"""Order of a run's records within one attempt. Review and hold come before what a person makes of them."""
+
+
+class Projected:
+    """The rows of one batch, each key once."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, JobRow] = {}
+        self.runs: dict[tuple[str, str], RunRow] = {}
+        self.attempts: dict[tuple[str, str, int], AttemptRow] = {}
+        self.measurements: dict[tuple[str, str, int, int], MeasurementRow] = {}
+        self.verdicts: dict[str, VerdictRow] = {}
+        self.defects: dict[tuple[str, int], DefectRow] = {}
+        self.touch_ups: dict[str, TouchUpRow] = {}
+        self.dead_letters: dict[str, DeadLetterRow] = {}
+
+    def take(self, event: Event, job_id: str | None) -> None:
+        """Add what an event says. `job_id` is the ledger's, for records that only their key ties to a job."""
+        match event:
+            case PromptSubmitted(job=job):
+                self._job(job)
+                self._run(event, job.job_id, at_ms=job.submitted_at_ms, started_at_ms=job.submitted_at_ms)
+            case ReplayRequested(job=job):
+                self._job(job)
+                self._run(event, job.job_id, replay_id=event.replay_id, at_ms=event.at_ms, started_at_ms=event.at_ms)
+            case PromptRefused(job=job):
+                self._job(job)
+                self._run(
+                    event, job.job_id, at_ms=event.at_ms, started_at_ms=job.submitted_at_ms, reasons=event.reasons,
+                    ruleset_id=event.ruleset_id,
+                )  # fmt: skip
+            case RenderRequested(request=request):
+                self._progress(event, request, event.at_ms)
+                self._attempt(replace(_asked(request), requested_at_ms=event.at_ms))
+            case ImageGenerated(request=request):
+                self._progress(event, request, event.at_ms)
+                self._attempt(replace(_rendered(request, event.rendering), generated_at_ms=event.at_ms))
+            case ImageInspected(request=request):
+                self._progress(event, request, event.at_ms)
+                self._inspected(event)
+            case AssetApproved() | AssetHeld() | AssetRejected() | ReviewRequested():
+                self._progress(event, event.request, event.at_ms)
+                self._attempt(_rendered(event.request, event.rendering))
+                self._verdict(event)
+            case TouchUpReported():
+                self.touch_ups.setdefault(event.event_id, TouchUpRow(**plain(event)))
+            case DeadLetter():
+                self._dead_letter(event, job_id)
+            case _:
+                pass  # rulesets, roll-outs, holds and keys seen are in the ledger alone
+
+    def _job(self, job: Job) -> None:
+        row = JobRow(
+            job_id=job.job_id,
+            idempotency_key=job.idempotency_key,
+            prompt=job.prompt,
+            campaign=job.campaign,
+            brand=job.brand,
+            lane=job.lane.value,
+            required_text=job.required_text,
+            submitted_at_ms=job.submitted_at_ms,
+        )
+        self.jobs.setdefault(job.job_id, row)
+
+    def _run(self, event: Event, job_id: str, *, replay_id: str = OWN_RUN, attempt: int = 0, **known: Any) -> None:
+        state = STATE_AFTER[type(event)]
+        row = RunRow(
+            job_id=job_id,
+            replay_id=replay_id,
+            state=state,
+            attempt=attempt,
+            rank=RANK[type(event)],
+            ended_at_ms=known["at_ms"] if state in TERMINAL else None,
+            **known,
+        )
+        key = (job_id, replay_id)
+        self.runs[key] = row.later(self.runs[key]) if key in self.runs else row
+
+    def _progress(self, event: Event, request: RenderRequest, at_ms: int) -> None:
+        self._job(request.job)
+        self._run(
+            event,
+            request.job.job_id,
+            replay_id=request.replay_id or OWN_RUN,
+            attempt=request.attempt,
+            at_ms=at_ms,
+            engine=request.engine,
+            ruleset_id=request.ruleset_id,
+            started_at_ms=None if request.replay_id else request.job.submitted_at_ms,
+        )
+
+    def _attempt(self, row: AttemptRow) -> None:
+        key = (row.job_id, row.replay_id, row.attempt)
+        self.attempts[key] = self.attempts[key].joined(row) if key in self.attempts else row
+
+    def _inspected(self, event: ImageInspected) -> None:
+        row = replace(
+            _rendered(event.request, event.rendering),
+            inspect_ms=event.inspection.elapsed_ms,
+            inspected_at_ms=event.at_ms,
+        )
+        self._attempt(row)
+        for number, m in enumerate(event.inspection.measurements):
+            self.measurements[(row.job_id, row.replay_id, row.attempt, number)] = MeasurementRow(
+                job_id=row.job_id,
+                replay_id=row.replay_id,
+                attempt=row.attempt,
+                number=number,
+                check=m.check,
+                name=m.name,
+                value=m.value,
+            )
+
+    def _verdict(self, event: AssetApproved | AssetHeld | AssetRejected | ReviewRequested) -> None:
+        judgement: Judgement = event.judgement
+        asset = event.rendering.asset
+        self.verdicts[event.event_id] = VerdictRow(
+            event_id=event.event_id,
+            job_id=event.request.job.job_id,
+            replay_id=event.request.replay_id or OWN_RUN,
+            attempt=event.request.attempt,
+            verdict=judgement.verdict.value,
+            record=type(event).__name__,
+            decided_by=event.approved_by if isinstance(event, AssetApproved) else "validation",
+            ruleset_id=judgement.ruleset_id,
+            scores=judgement.scores,
+            reasons=judgement.reasons,
+            repair_rung=event.repair.rung.value if isinstance(event, AssetRejected) else None,
+            hold_id=event.hold_id if isinstance(event, AssetHeld) else None,
+            asset_sha256=None if asset is None else asset.sha256,
+            at_ms=event.at_ms,
+        )
+        for number, defect in enumerate(judgement.defects):
+            self.defects[(event.event_id, number)] = DefectRow(event_id=event.event_id, number=number, **plain(defect))
+
+    def _dead_letter(self, event: DeadLetter, job_id: str | None) -> None:
+        self.dead_letters[event.event_id] = DeadLetterRow(
+            event_id=event.event_id,
+            stage=event.stage,
+            kind=event.kind.value,
+            error=event.error,
+            origin_topic=event.origin.topic,
+            origin_partition=event.origin.partition,
+            origin_offset=event.origin.offset,
+            job_id=job_id,
+            at_ms=event.at_ms,
+        )
+
+
+def _asked(request: RenderRequest) -> AttemptRow:
+    return AttemptRow(
+        job_id=request.job.job_id,
+        replay_id=request.replay_id or OWN_RUN,
+        attempt=request.attempt,
+        rung=request.rung.value,
+        rule=request.rule,
+        engine=request.engine,
+        lane=request.lane.value,
+        risk=request.risk.value,
+        ruleset_id=request.ruleset_id,
+        scheduler=request.sampling.scheduler,
+        steps=request.sampling.steps,
+        guidance=request.sampling.guidance,
+        seed=request.sampling.seed,
+        wants_text=bool(request.text.phrases),
+    )
+
+
+def _rendered(request: RenderRequest, rendering: Rendering) -> AttemptRow:
+    asset, failure = rendering.asset, rendering.failure
+    return replace(
+        _asked(request),
+        outcome=rendering.outcome.value,
+        backend=rendering.backend,
+        model_digest=rendering.model_digest,
+        device=rendering.device,
+        failure_kind=None if failure is None else failure.kind.value,
+        failure_message=None if failure is None else failure.message,
+        asset_sha256=None if asset is None else asset.sha256,
+        media_type=None if asset is None else asset.media_type,
+        size_bytes=None if asset is None else asset.size_bytes,
+        manifest_sha256=rendering.manifest_sha256,
+        engine_ms=rendering.engine_ms,
+        batch_size=rendering.batch_size,
+        cost_usd=rendering.cost_usd,
+    )
