@@ -178,9 +178,11 @@ def test_nothing_is_lost_and_nothing_twice(
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_crash_after_each_step_is_made_good(step: str) -> None:
-    place = (CRITICAL, 0)
+    place: Place = (CRITICAL, 0)
     values = [an_event(place, n, "good", "a") for n in range(8)]
-    made = {place: [Record(topic=CRITICAL, partition=0, offset=n, key=b"k", value=v) for n, v in enumerate(values)]}
+    made: dict[Place, list[Record]] = {
+        place: [Record(topic=CRITICAL, partition=0, offset=n, key=b"k", value=v) for n, v in enumerate(values)]
+    }
     broker = ModelBroker(made)
     crashes: list[str] = []
 
@@ -209,8 +211,8 @@ def test_a_crash_after_each_step_is_made_good(step: str) -> None:
 
 
 def test_critical_goes_first_and_exploratory_does_not_starve() -> None:
-    places = [(CRITICAL, 0), (EXPLORATORY, 0)]
-    made = {
+    places: list[Place] = [(CRITICAL, 0), (EXPLORATORY, 0)]
+    made: dict[Place, list[Record]] = {
         p: [
             Record(topic=p[0], partition=0, offset=n, key=b"k", value=an_event(p, n, "good", str(n)))
             for n in range(3 * PATIENCE)

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from broker.clients import StaleMember
 from broker.worker_core import Core, Lane
@@ -101,7 +101,7 @@ class ModelTransactions:
         self._mine().writes.append((topic, key, value))
 
     def send_offsets(self, positions: Mapping[Place, int], membership: object) -> None:
-        name, epoch = membership  # type: ignore[misc]
+        name, epoch = cast("tuple[str, int]", membership)
         member = self._broker.members.get(name)
         if member is None or member.epoch != epoch:
             raise StaleMember(f"{name} says {epoch}")
