@@ -1,0 +1,198 @@
+"""Follows a compacted topic in a thread: rulesets and holds, as they stand now, for every process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Final, Self, cast
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
+
+from broker import clients
+from broker.settings import Settings
+from rules.ruleset import Ruleset, from_document
+from schemas import catalogue
+from schemas.codec import Codec, LockedIds
+from schemas.errors import BadConfig, Poison, Transient
+from schemas.events import Event, HoldChanged, RulesetActivated, RulesetPublished
+
+POLL_S: Final = 0.2
+MAX_KEYS: Final = 10_000
+"""Keys kept of one topic; a record with a further key is refused with an error in the log."""
+ACTIVE_KEY: Final = "active"
+
+OnChange = Callable[[str, Event | None], None]
+
+
+def _ignore(_key: str, _event: Event | None) -> None:
+    """What happens on a change where nobody asked."""
+
+
+class Broadcast:
+    """The newest event of every key of a topic. Use it as a context manager, or call `start` and `close`.
+
+    `on_change(key, event)` is called in the follower's thread after `snapshot` shows the change; event is None where
+    the key was deleted.
+    """
+
+    def __init__(
+        self, settings: Settings, topic: str, *, on_change: OnChange = _ignore, max_keys: int = MAX_KEYS
+    ) -> None:
+        self._settings, self._topic, self._on_change, self._max_keys = settings, topic, on_change, max_keys
+        self._codec = Codec(LockedIds())
+        self._snapshot: Mapping[str, Event] = MappingProxyType({})
+        self._ready, self._stop = threading.Event(), threading.Event()
+        self._waiting: set[int] | None = None
+        self._thread = threading.Thread(target=self._follow, name=f"broadcast-{topic}", daemon=True)
+
+    def start(self) -> Self:
+        """Begin to follow."""
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Stop following; returns once the thread has ended."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait until all that stood in the topic at the start was read. Raises Transient after timeout_s seconds."""
+        if not self._ready.wait(timeout_s):
+            raise Transient(f"topic {self._topic} was not read to its end in {timeout_s:g} s; is the broker up?")
+
+    def snapshot(self) -> Mapping[str, Event]:
+        """The newest event of every key. A new mapping after every change, so `is` tells whether one happened."""
+        return self._snapshot
+
+    def _follow(self) -> None:
+        log = structlog.get_logger(__name__).bind(topic=self._topic)
+        consumer = clients.reader(self._settings, f"broadcast-{self._topic}")
+        try:
+            while not self._stop.is_set() and self._waiting is None:
+                try:
+                    metadata = consumer.list_topics(self._topic, timeout=5).topics[self._topic]
+                except KafkaException as e:
+                    log.warning("cannot look the topic up yet", error=str(e))
+                    continue
+                if metadata.error is not None or not metadata.partitions:
+                    log.warning("the topic is not there yet", error=str(metadata.error))
+                    self._stop.wait(POLL_S)
+                    continue
+                self._waiting = set(metadata.partitions)
+                consumer.assign([TopicPartition(self._topic, p, OFFSET_BEGINNING) for p in metadata.partitions])
+            while not self._stop.is_set():
+                message = consumer.poll(POLL_S)
+                if message is not None:
+                    self._take(message)
+        finally:
+            consumer.close()
+
+    def _take(self, message: Message) -> None:
+        log = structlog.get_logger(__name__).bind(topic=self._topic)
+        error = message.error()
+        if error is None:
+            self._change(message)
+        elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name carries the underscore
+            waiting = self._waiting or set()
+            waiting.discard(cast("int", message.partition()))
+            if not waiting:
+                self._ready.set()
+        else:
+            log.warning("cannot read for now", error=error.str())
+
+    def _change(self, message: Message) -> None:
+        log = structlog.get_logger(__name__).bind(topic=self._topic, offset=message.offset())
+        key = (message.key() or b"").decode(errors="replace")
+        now = dict(self._snapshot)
+        event: Event | None = None
+        if (value := message.value()) is None:
+            now.pop(key, None)
+        elif key not in now and len(now) >= self._max_keys:
+            log.error("too many keys: the record is left out", key=key, most=self._max_keys)
+            return
+        else:
+            try:
+                event = now[key] = self._codec.decode(value)
+            except Poison as e:
+                log.error("cannot use the record: the former stays", key=key, error=str(e))  # noqa: TRY400
+                return
+        self._snapshot = MappingProxyType(now)
+        self._on_change(key, event)
+
+
+class RulesetTable:
+    """The ruleset that decides now, parsed once. Safe to share between threads."""
+
+    def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
+        self._lock = threading.Lock()
+        self._seen: Mapping[str, Event] | None = None
+        self._current: Ruleset | None = None
+
+    def current(self) -> Ruleset:
+        """The active ruleset; a broken one is logged once and the former stays.
+
+        Raises Transient where none was ever active.
+        """
+        with self._lock:
+            snapshot = self._broadcast.snapshot()
+            if snapshot is not self._seen:
+                self._seen = snapshot
+                self._current = self._read(snapshot) or self._current
+            if self._current is None:
+                raise Transient("no ruleset is active; run `presscheck up`, or publish one and activate it")
+            return self._current
+
+    def _read(self, snapshot: Mapping[str, Event]) -> Ruleset | None:
+        active = snapshot.get(ACTIVE_KEY)
+        if not isinstance(active, RulesetActivated):
+            return None
+        if self._current is not None and self._current.id == active.ruleset_id:
+            return self._current
+        log = structlog.get_logger(__name__).bind(ruleset_id=active.ruleset_id)
+        published = snapshot.get(active.ruleset_id)
+        if not isinstance(published, RulesetPublished):
+            log.error("the active ruleset was never published: the former stays")
+            return None
+        try:
+            ruleset = from_document(published.document)
+        except (BadConfig, Poison) as e:
+            log.error("the active ruleset is broken: the former stays", error=str(e))  # noqa: TRY400
+            return None
+        if ruleset.id != active.ruleset_id:
+            log.error("the document is not the ruleset it says: the former stays", is_really=ruleset.id)
+            return None
+        log.info("ruleset in force", who=active.who)
+        return ruleset
+
+
+class HoldTable:
+    """The holds that hold now."""
+
+    def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
+
+    def active(self) -> Mapping[str, HoldChanged]:
+        """Active holds by hold id."""
+        return {k: e for k, e in self._broadcast.snapshot().items() if isinstance(e, HoldChanged) and e.active}
+
+
+def follow_rulesets(settings: Settings) -> Broadcast:
+    """A follower of topic `rulesets`, not started yet."""
+    return Broadcast(settings, catalogue.RULESETS)
+
+
+def follow_holds(settings: Settings) -> Broadcast:
+    """A follower of topic `holds`, not started yet."""
+    return Broadcast(settings, catalogue.HOLDS)
