@@ -1,0 +1,107 @@
+"""Characters that mislead: hidden ones, look-alikes from other scripts; and views that keep offsets."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Marks that turn the direction of text: what is read differs from what is stored."""
+ZERO_WIDTH: Final = frozenset("\u00ad\u180e\u200b\u200c\u200d\u2060\ufeff")
+"""Characters that take no room. Joiners are right inside emoji and in scripts that join letters."""
+# Letter for letter, from Unicode's confusables (UTS #39), as far as Latin look-alikes of two scripts go.
+_CYRILLIC: Final = dict(zip("АВЕКМНОРСТУХаеорсухіјѕԁһԛԝІЈЅ", "ABEKMHOPCTYXaeopcyxijsdhqwIJS", strict=True))
+_GREEK: Final = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧανορυχι", "ABEZHIKMNOPTYXavopuxi", strict=True))
+LATIN_OF: Final = {**_CYRILLIC, **_GREEK}
+"""The Latin letter that a Cyrillic or Greek one looks like."""
+_WORD: Final = re.compile(r"[^\W\d_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A text to search, and for each of its characters where it stands in the original."""
+
+    original: str
+    text: str
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Offsets in the original of a non-empty span of the view."""
+        return self.starts[start], self.ends[end - 1]
+
+
+def composed(original: str) -> View:
+    """The text in NFC without hidden characters."""
+    return _view(original, lambda c: c)
+
+
+def skeleton(original: str) -> View:
+    """As composed, with look-alikes of other scripts and full-width letters as plain Latin ones."""
+    return _view(original, _plain_letter)
+
+
+def _plain_letter(char: str) -> str:
+    wide = unicodedata.normalize("NFKC", char)
+    return LATIN_OF.get(char, wide if len(wide) == 1 else char)
+
+
+def _view(original: str, fold: Callable[[str], str]) -> View:
+    out: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for start, end in _clusters(original):
+        for char in unicodedata.normalize("NFC", original[start:end]):
+            if char not in ZERO_WIDTH and char not in BIDI:
+                out.append(fold(char))
+                starts.append(start)
+                ends.append(end)
+    return View(original, "".join(out), tuple(starts), tuple(ends))
+
+
+def _clusters(text: str) -> Iterator[tuple[int, int]]:
+    """Each character with the combining marks behind it."""
+    start = 0
+    for i in range(1, len(text) + 1):
+        if i == len(text) or not unicodedata.combining(text[i]):
+            yield start, i
+            start = i
+
+
+def mixed_words(text: str) -> Iterator[tuple[int, int]]:
+    """Words that mix Latin with letters of another script that look like Latin ones."""
+    for word in _WORD.finditer(text):
+        letters = word.group()
+        if any(c in LATIN_OF for c in letters) and any(_is_latin(c) for c in letters):
+            yield word.span()
+
+
+def hidden(text: str) -> Iterator[tuple[int, int]]:
+    """Zero-width characters where none belongs: beside letters of scripts that do not join."""
+    for i, char in enumerate(text):
+        if char in ZERO_WIDTH and any(_stands_alone(text[j]) for j in (i - 1, i + 1) if 0 <= j < len(text)):
+            yield i, i + 1
+
+
+def bidi(text: str) -> Iterator[tuple[int, int]]:
+    """Marks that turn the direction of text."""
+    for i, char in enumerate(text):
+        if char in BIDI:
+            yield i, i + 1
+
+
+def without_hidden(text: str) -> str:
+    """NFC without marks of direction, and without zero-width characters beside letters that stand alone."""
+    drop = {start for start, _ in hidden(text)} | {start for start, _ in bidi(text)}
+    return unicodedata.normalize("NFC", "".join(c for i, c in enumerate(text) if i not in drop))
+
+
+def _is_latin(char: str) -> bool:
+    return unicodedata.name(char, "").startswith("LATIN")
+
+
+def _stands_alone(char: str) -> bool:
+    return char.isdigit() or unicodedata.name(char, "").startswith(("LATIN", "CYRILLIC", "GREEK"))

@@ -1,0 +1,259 @@
+"""Prompt sanity: what a prompt asks for, what may go wrong with it, and whether it may be rendered at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from rules.brands import Brand
+from rules.characters import View, bidi, composed, hidden, mixed_words, skeleton, without_hidden
+from rules.contract import text_contract
+from rules.lexicon import TagWords, find_words
+from rules.personal import find_personal
+from rules.quotes import Quote, Quoted, find_quotes
+from rules.ruleset import Ruleset
+from rules.tree import nearest
+from schemas.events import FileRole, Job, Lane, Risk, Tag, TextContract
+
+ORDER: Final = (Risk.LOW, Risk.MEDIUM, Risk.HIGH, Risk.REFUSED)
+EVIDENCE_MAX: Final = 1000
+"""Longest evidence that a tag holds; longer spans are cut at their end."""
+TAGS_MAX: Final = 200
+EACH_MAX: Final = 8
+"""Most spans that are kept for one tag."""
+FIELD: Final = -1
+"""Offset of evidence that stands in a field and not in the prompt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What sanity found. `reasons` say why the prompt is refused, with the mend; empty where it is not."""
+
+    tags: tuple[Tag, ...]
+    risk: Risk
+    text: TextContract
+    prompt: str
+    """The prompt for engines: NFC, without hidden characters."""
+    reasons: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What has been noted so far."""
+
+    prompt: str
+    tags: list[Tag]
+    risk: Risk
+    reasons: list[str]
+
+    def tag(self, name: str, start: int, end: int, risk: Risk = Risk.LOW, reason: str = "") -> None:
+        end = min(end, start + EVIDENCE_MAX)
+        self._add(Tag(name=name, start=start, end=end, evidence=self.prompt[start:end]), risk, reason)
+
+    def field(self, name: str, evidence: str, risk: Risk = Risk.LOW, reason: str = "") -> None:
+        self._add(Tag(name=name, start=FIELD, end=FIELD, evidence=evidence[:EVIDENCE_MAX]), risk, reason)
+
+    def raise_to(self, risk: Risk, reason: str) -> None:
+        self.risk = max(self.risk, risk, key=ORDER.index)
+        if risk is Risk.REFUSED and reason not in self.reasons:
+            self.reasons.append(reason)
+
+    def has(self, name: str) -> bool:
+        return any(t.name == name for t in self.tags)
+
+    def _add(self, tag: Tag, risk: Risk, reason: str) -> None:
+        same = sum(t.name == tag.name for t in self.tags)
+        if tag not in self.tags and (same == 0 or (same < EACH_MAX and len(self.tags) < TAGS_MAX)):
+            self.tags.append(tag)
+        self.raise_to(risk, reason)
+
+
+def examine(job: Job, ruleset: Ruleset, lane: Lane | None = None) -> Finding:
+    """Tags with evidence, risk, text contract and reasons for one job. `lane` overrides the job's own."""
+    lane = lane or job.lane
+    notes = _Notes(job.prompt, [], Risk.LOW, [])
+    brand = ruleset.brands.get(job.brand)
+    quoted = find_quotes(job.prompt)
+    _frame(job, brand, ruleset, notes)
+    _characters(job, quoted, notes)
+    _personal(job, quoted, notes)
+    for words in ruleset.lexicon.tags:
+        _word_tag(words, job, quoted, lane, notes)
+    _marks(job, brand, ruleset, lane, notes)
+    text = _text(job, quoted, brand, lane, ruleset, notes)
+    for pair in ruleset.lexicon.contradictions:
+        if notes.has(pair.first) and notes.has(pair.second):
+            notes.raise_to(pair.risk, pair.reason)
+    return Finding(
+        tags=tuple(notes.tags),
+        risk=notes.risk,
+        text=text,
+        prompt=without_hidden(job.prompt).strip(),
+        reasons=tuple(notes.reasons),
+    )
+
+
+def _frame(job: Job, brand: Brand | None, ruleset: Ruleset, notes: _Notes) -> None:
+    """What stands around the prompt: its length, its brand, its files, its phrases."""
+    lexicon = ruleset.lexicon
+    if not any(c.isalnum() for c in job.prompt):
+        notes.raise_to(Risk.REFUSED, "The prompt is empty; say what is to be seen.")
+    if len(job.prompt) > lexicon.prompt_max_chars:
+        reason = f"The prompt has {len(job.prompt)} characters; shorten it to {lexicon.prompt_max_chars}."
+        notes.field("too-long", f"{len(job.prompt)} characters", Risk.REFUSED, reason)
+    if brand is not None:
+        notes.field("branded", brand.id)
+    elif job.brand:
+        mend = nearest(job.brand, ruleset.brands)
+        notes.raise_to(Risk.REFUSED, f"There is no brand {job.brand!r}; {mend} Leave brand away for work without one.")
+    for file in job.files:
+        notes.field(f"file-{file.role.value.replace('_', '-')}", file.name)
+    for text in job.required_text:
+        if not without_hidden(text).strip():
+            notes.raise_to(Risk.REFUSED, "A required text is empty; write it out or remove it.")
+
+
+def _characters(job: Job, quoted: Quoted, notes: _Notes) -> None:
+    for start, end in bidi(job.prompt):
+        reason = "The prompt holds hidden marks that turn the direction of text; remove them."
+        notes.tag("hidden-characters", start, end, Risk.REFUSED, reason)
+    for start, end in hidden(job.prompt):
+        notes.tag("hidden-characters", start, end, Risk.MEDIUM)
+    for start, end in mixed_words(job.prompt):
+        if any(q.wanted and q.outer_start <= start and end <= q.outer_end for q in quoted.quotes):
+            notes.tag("mixed-script", start, end, Risk.REFUSED, _mixed(job.prompt[start:end]))
+        else:
+            notes.tag("mixed-script", start, end, Risk.HIGH)
+    for text in job.required_text:
+        for start, end in mixed_words(text):
+            notes.field("mixed-script", text[start:end], Risk.REFUSED, _mixed(text[start:end]))
+        for _ in bidi(text):
+            reason = "A required text holds hidden marks that turn its direction; remove them."
+            notes.field("hidden-characters", text, Risk.REFUSED, reason)
+        for _ in hidden(text):
+            notes.field("hidden-characters", text, Risk.MEDIUM)
+
+
+def _mixed(word: str) -> str:
+    return f"The word {word!r} mixes letters of two alphabets, so no reader could check it; type it again in one."
+
+
+def _personal(job: Job, quoted: Quoted, notes: _Notes) -> None:
+    for found in find_personal(job.prompt):
+        in_text = any(q.outer_start <= found.start and found.end <= q.outer_end for q in quoted.quotes)
+        if found.secret or not in_text:
+            reason = f"The prompt holds {found.what}; remove it, or quote it where it is to be printed."
+            reason = f"The prompt holds {found.what}; remove it." if found.secret else reason
+            notes.tag("personal-data", found.start, found.end, Risk.REFUSED, reason)
+        else:
+            notes.tag("personal-data-in-text", found.start, found.end, Risk.MEDIUM)
+    for text in job.required_text:
+        for found in find_personal(text):
+            if found.secret:
+                reason = f"A required text holds {found.what}; remove it."
+                notes.field("personal-data", text[found.start : found.end], Risk.REFUSED, reason)
+            else:
+                notes.field("personal-data-in-text", text[found.start : found.end], Risk.MEDIUM)
+
+
+def _word_tag(words: TagWords, job: Job, quoted: Quoted, lane: Lane, notes: _Notes) -> None:
+    risk = words.critical_risk if lane is Lane.CRITICAL else words.risk
+    view = skeleton(job.prompt) if risk is Risk.REFUSED else composed(job.prompt)
+    for start, end in words.find(_masked(view, quoted, keep=words.in_quotes)):
+        notes.tag(words.name, *view.span(start, end), risk, words.reason)
+    if words.in_quotes:
+        for text in job.required_text:
+            inner = skeleton(text) if risk is Risk.REFUSED else composed(text)
+            for start, end in words.find(inner.text):
+                a, b = inner.span(start, end)
+                notes.field(words.name, text[a:b], risk, words.reason)
+
+
+def _masked(view: View, quoted: Quoted, *, keep: bool) -> str:
+    """The view with the words of quotations blanked out: a poster that says PEOPLE shows none."""
+    if keep or not quoted.quotes:
+        return view.text
+    spans = [(q.start, q.end) for q in quoted.quotes]
+    return "".join(
+        "\x00" if any(a <= start < b for a, b in spans) else char
+        for char, start in zip(view.text, view.starts, strict=True)
+    )
+
+
+def _marks(job: Job, brand: Brand | None, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
+    """Names of others, which may be refused, and the brand's own logo, which needs its file."""
+    own = {n.casefold() for n in (*brand.own_names, *brand.allowed_text)} if brand else set[str]()
+    refused = brand.refused_words if brand else ()
+    watched = tuple(t for t in ruleset.lexicon.trademarks if t.casefold() not in own and t not in refused)
+    for where, view in _everything(job):
+        for start, end in find_words(refused, view.text):
+            a, b = view.span(start, end)
+            reason = f"{view.original[a:b]!r} must not appear in work for {job.brand}; remove it."
+            _mark(notes, "trademark", where, (a, b), view, Risk.REFUSED, reason)
+        for start, end in find_words(watched, view.text):
+            _mark(notes, "trademark", where, view.span(start, end), view, Risk.HIGH, "")
+    if brand is not None:
+        has_file = any(f.role is FileRole.LOGO for f in job.files)
+        view = composed(job.prompt)
+        for start, end in find_words(brand.logo_names, view.text):
+            risk = Risk.LOW if has_file else Risk.HIGH if lane is Lane.CRITICAL else Risk.MEDIUM
+            notes.tag("brand-logo", *view.span(start, end), risk)
+
+
+def _mark(notes: _Notes, name: str, where: str, span: tuple[int, int], view: View, risk: Risk, reason: str) -> None:
+    if where == "prompt":
+        notes.tag(name, *span, risk, reason)
+    else:
+        notes.field(name, view.original[span[0] : span[1]], risk, reason)
+
+
+def _everything(job: Job) -> Iterator[tuple[str, View]]:
+    yield "prompt", skeleton(job.prompt)
+    for text in job.required_text:
+        yield "required_text", skeleton(text)
+
+
+def _text(job: Job, quoted: Quoted, brand: Brand | None, lane: Lane, ruleset: Ruleset, notes: _Notes) -> TextContract:
+    lexicon = ruleset.lexicon
+    wanted = [q for q in quoted.quotes if q.wanted and without_hidden(job.prompt[q.start : q.end]).strip()]
+    texts = [job.prompt[q.start : q.end] for q in wanted]
+    too_long = [t for t in (*texts, *job.required_text) if len(t) > lexicon.phrase_max_chars]
+    for text in too_long:
+        shown = f"{text[:40]}…"
+        notes.raise_to(
+            Risk.REFUSED, f"The text {shown!r} has {len(text)} characters; {lexicon.phrase_max_chars} can be checked."
+        )
+    contract = text_contract(
+        job if not too_long else _without_text(job),
+        [] if too_long else texts,
+        brand,
+        lane,
+        other_text_allowed=any(notes.has(t) for t in lexicon.other_text_tags),
+    )
+    if len(contract.phrases) > lexicon.phrases_max:
+        notes.raise_to(
+            Risk.REFUSED, f"{len(contract.phrases)} texts are wanted; split the work, {lexicon.phrases_max} can be set."
+        )
+    _text_tags(job, wanted, contract, notes)
+    for start in quoted.unclosed:
+        notes.tag("unclosed-quote", start, start + 1, Risk.HIGH if lane is Lane.CRITICAL else Risk.MEDIUM)
+    if notes.has("asks-for-text") and not contract.phrases:
+        evidence = next(t for t in notes.tags if t.name == "asks-for-text")
+        notes.tag("unquoted-text", evidence.start, evidence.end, Risk.HIGH if lane is Lane.CRITICAL else Risk.MEDIUM)
+    return contract
+
+
+def _without_text(job: Job) -> Job:
+    return replace(job, required_text=())
+
+
+def _text_tags(job: Job, wanted: list[Quote], contract: TextContract, notes: _Notes) -> None:
+    for quote in wanted:
+        notes.tag("text", quote.start, quote.end)
+    for text in job.required_text:
+        if without_hidden(text).strip():
+            notes.field("text", text)
+    for phrase in contract.phrases:
+        if phrase.strict:
+            notes.field("strict-text", phrase.text)

@@ -1,0 +1,102 @@
+"""verdict.yml: which checks are in force, what their numbers may be, and what a person must see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from rules.conditions import Condition, parse_condition
+from rules.tree import Node
+
+IMAGE_CHECKS: Final = ("bytes", "latents", "blank", "noise", "size", "text", "palette")
+"""Checks that the inspection offers: they measure the asset."""
+RULE_CHECKS: Final = ("prompt-sanity", "outcome", "people", "logo")
+"""Checks made here, on words: sanity of the prompt, the renderer's own report, and what tags send to a person.
+No detector for anatomy or logos ships with the light install, so `people` and `logo` go by the prompt's tags."""
+READERS: Final = ("rapidocr", "rapidocr@640", "easyocr")
+REVIEW_CHECKS: Final = ("people", "logo", "prompt-sanity")
+"""Checks that review rules speak for."""
+LIMITS: Final[Mapping[str, tuple[float, float]]] = {
+    "text.trusted_confidence": (0, 1),
+    "text.readable_confidence": (0, 1),
+    "text.similar": (0, 1),
+    "text.stray_max_characters": (0, 20),
+    "text.stray_max_height_share": (0, 1),
+    "blank.luma_std_min": (0, 128),
+    "noise.block_correlation_min": (-1, 1),
+    "noise.luma_deviation_max": (0, 255),
+    "noise.corner_share_max": (0, 1),
+    "latents.std_min": (0, 1000),
+    "latents.std_max": (0, 1000),
+    "latents.absmax_max": (0, 10000),
+    "palette.cast_max": (0, 100),
+}
+"""Every threshold, as section.name, with the bounds of what makes sense."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewRule:
+    """Work that a person must see however well it measures."""
+
+    check: str
+    mode: str
+    when: Condition
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """What validation judges by. `limits` is keyed as in LIMITS."""
+
+    checks: tuple[str, ...]
+    readers: tuple[str, ...]
+    limits: Mapping[str, float]
+    reviews: tuple[ReviewRule, ...]
+
+    def __getitem__(self, name: str) -> float:
+        return self.limits[name]
+
+    @property
+    def image_checks(self) -> tuple[str, ...]:
+        """The checks in force that measure the asset."""
+        return tuple(c for c in self.checks if c in IMAGE_CHECKS)
+
+
+def parse_thresholds(root: Node, *, tags: frozenset[str], brands: frozenset[str], modes: frozenset[str]) -> Thresholds:
+    """verdict.yml. Raises BadConfig; a threshold that is left out is an error, never a default."""
+    wanted: dict[str, list[str]] = {}
+    for key in LIMITS:
+        section, name = key.split(".")
+        wanted.setdefault(section, []).append(name)
+    f = root.fields(["checks", "readers", "review_when", *wanted])
+    limits: dict[str, float] = {}
+    for section, names in wanted.items():
+        values = f[section].fields(names)
+        for name in names:
+            limits[f"{section}.{name}"] = values[name].number(*LIMITS[f"{section}.{name}"])
+    for low, high in (("text.readable_confidence", "text.trusted_confidence"), ("latents.std_min", "latents.std_max")):
+        if limits[low] > limits[high]:
+            raise f[low.split(".")[0]].bad(f"{low} is above {high}", "swap them")
+    checks = f["checks"].choices([*IMAGE_CHECKS, *RULE_CHECKS], "check")
+    readers = f["readers"].choices(READERS, "text reader")
+    if "text" in checks and not readers:
+        raise f["readers"].bad("the check text reads with nothing", f"name one of {', '.join(READERS)}")
+    return Thresholds(
+        checks=checks,
+        readers=readers,
+        limits=limits,
+        reviews=tuple(_review(n, checks, tags, brands, modes) for n in f["review_when"].items()),
+    )
+
+
+def _review(
+    node: Node, checks: tuple[str, ...], tags: frozenset[str], brands: frozenset[str], modes: frozenset[str]
+) -> ReviewRule:
+    f = node.fields(["check", "mode", "when", "reason"])
+    return ReviewRule(
+        check=f["check"].choice([c for c in REVIEW_CHECKS if c in checks], "review check"),
+        mode=f["mode"].choice(modes, "failure mode"),
+        when=parse_condition(f["when"], tags, brands),
+        reason=f["reason"].text(),
+    )

@@ -1,0 +1,89 @@
+"""What was read, cut into units: the pieces between blanks, and where a reader lost the blanks, the words inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from rules.folding import Fold, fold, weight
+from schemas.events import TextRead, Word
+
+SAME_PLACE: Final = 0.5
+"""Share of the smaller box by which two readings must overlap to be one lettering read twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One piece of one box. `box` and `place` count boxes in reading order and pieces inside one."""
+
+    text: str
+    box: int
+    place: int
+    last: bool
+    confidence: float
+
+
+def units_of(read: TextRead, vocabulary: Iterable[str]) -> tuple[Unit, ...]:
+    """The pieces in reading order. `vocabulary` holds the texts whose words a run-together box is cut at."""
+    known = {fold(w, Fold.PLAIN) for text in vocabulary for w in text.split()}
+    known.discard("")
+    out: list[Unit] = []
+    for box, word in enumerate(once_each(read.words)):
+        pieces = [p for piece in word.text.split() for p in _cut(piece, known)]
+        out += [Unit(p, box, i, i == len(pieces) - 1, word.confidence) for i, p in enumerate(pieces)]
+    return tuple(out)
+
+
+def once_each(words: Sequence[Word]) -> tuple[Word, ...]:
+    """The words without second readings of one place, of which the surest stays."""
+    kept: list[Word] = []
+    for word in words:
+        twin = next((i for i, k in enumerate(kept) if _same(k, word)), None)
+        if twin is None:
+            kept.append(word)
+        elif kept[twin].confidence < word.confidence:
+            kept[twin] = word
+    return tuple(kept)
+
+
+def _same(a: Word, b: Word) -> bool:
+    return fold(a.text, Fold.LOOK) == fold(b.text, Fold.LOOK) and overlap(a, b) >= SAME_PLACE
+
+
+def bounds(word: Word) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom in pixels."""
+    xs, ys = word.box[0::2], word.box[1::2]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def overlap(a: Word, b: Word) -> float:
+    """Shared area over the area of the smaller box; 0 where one has none."""
+    left, top, right, bottom = bounds(a)
+    left2, top2, right2, bottom2 = bounds(b)
+    shared = max(0.0, min(right, right2) - max(left, left2)) * max(0.0, min(bottom, bottom2) - max(top, top2))
+    smaller = min((right - left) * (bottom - top), (right2 - left2) * (bottom2 - top2))
+    return shared / smaller if smaller > 0 else 0.0
+
+
+def _cut(piece: str, known: set[str]) -> list[str]:
+    """A piece as words of the vocabulary, where it is made of nothing else; else the piece whole."""
+    size = len(piece)
+    if fold(piece, Fold.PLAIN) in known or size > 200:
+        return [piece]
+    longest = max((len(k) for k in known), default=0) + 4
+    # back[i] is where the last word begins in a cut of the first i characters.
+    back: dict[int, int] = {0: 0}
+    for end in range(1, size + 1):
+        for start in range(max(0, end - longest), end):
+            if start in back and fold(piece[start:end], Fold.PLAIN) in known and weight(piece[start:end]):
+                back[end] = start
+                break
+    if size not in back:
+        return [piece]
+    out: list[str] = []
+    end = size
+    while end:
+        out.append(piece[back[end] : end])
+        end = back[end]
+    return out[::-1]

@@ -1,0 +1,96 @@
+"""The verdict: measurements against the rules in force. Accept, reject with a repair to come, or review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rules.conditions import Facts, holds
+from rules.findings import failure_defects, file_defects, palette_defects, pixel_defects
+from rules.routing import facts_of
+from rules.ruleset import Ruleset
+from rules.text_verdict import TextFinding, judge_text
+from schemas.events import Defect, Inspection, Judgement, Measurement, Outcome, Rendering, RenderRequest, Verdict
+
+DEFECTS_MAX: Final = 256
+REASONS_MAX: Final = 64
+
+
+class Measured:
+    """The measurements by check and name."""
+
+    def __init__(self, measurements: Iterable[Measurement]) -> None:
+        self._values = {(m.check, m.name): m.value for m in measurements}
+
+    def get(self, check: str, name: str) -> float | None:
+        """One number, or None where it was not measured."""
+        return self._values.get((check, name))
+
+
+def judge(inspection: Inspection, rendering: Rendering, request: RenderRequest, ruleset: Ruleset) -> Judgement:
+    """The verdict on one attempt.
+
+    A certain defect rejects. Doubt, a check that could not measure, a number that is missing, or work that a
+    person must see asks for review. Only what every check in force has seen and passed is accepted. What
+    spoils the whole picture (broken bytes, an empty frame, noise) is judged first: its text says nothing.
+    """
+    if rendering.outcome is Outcome.FAILED or rendering.asset is None:
+        return _judgement(failure_defects(rendering, ruleset.ladder), [], {}, ruleset)
+    measured = Measured(inspection.measurements)
+    checks, limits = ruleset.thresholds.image_checks, ruleset.thresholds.limits
+    reasons = [f"The check {e.check} could not measure: {e.message}"[:500] for e in inspection.errors]
+    spoilt, missing = file_defects(measured, rendering, request, checks, limits)
+    if not any(d.check == "bytes" and d.certain for d in spoilt):
+        found, more = pixel_defects(measured, checks, limits)
+        spoilt += found
+        missing += more
+    if any(d.certain for d in spoilt):
+        return _judgement(spoilt, reasons, {}, ruleset)
+    failed = {e.check for e in inspection.errors}
+    reasons += [f"The check {name} gave no number to judge by." for name in missing if name not in failed]
+    defects = spoilt + palette_defects(measured, request, checks, limits, ruleset.brands.get(request.job.brand))
+    scores: dict[str, float] = {}
+    if "text" in checks:
+        text = judge_text(inspection.reads, request, ruleset.thresholds, rendering.asset.height)
+        defects += text.defects
+        reasons += text.doubts
+        scores = _scores(text, measured)
+    defects += _for_a_person(request, ruleset)
+    return _judgement(defects, reasons, scores, ruleset)
+
+
+def _scores(text: TextFinding, measured: Measured) -> dict[str, float]:
+    """What ranks: `text` by what was read, `aesthetic` where an inspection measured one."""
+    scores = {"text": text.score}
+    aesthetic = measured.get("aesthetic", "score")
+    return scores if aesthetic is None else {**scores, "aesthetic": min(1.0, max(0.0, aesthetic))}
+
+
+def _for_a_person(request: RenderRequest, ruleset: Ruleset) -> list[Defect]:
+    facts = request_facts(request)
+    return [
+        Defect(mode=r.mode, check=r.check, value=1, threshold=0, evidence=r.reason, certain=False)
+        for r in ruleset.thresholds.reviews
+        if holds(r.when, facts)
+    ]
+
+
+def request_facts(request: RenderRequest) -> Facts:
+    """What review rules look at."""
+    return facts_of(request.job, tags=request.tags, risk=request.risk, lane=request.lane, phrases=request.text.phrases)
+
+
+def _judgement(
+    defects: Sequence[Defect], reasons: Sequence[str], scores: dict[str, float], ruleset: Ruleset
+) -> Judgement:
+    certain = [d for d in defects if d.certain]
+    verdict = Verdict.REJECT if certain else Verdict.REVIEW if defects or reasons else Verdict.ACCEPT
+    told = [f"{d.mode}: {d.evidence}"[:1000] for d in (certain or defects)]
+    said = [*told, *reasons] or ["Every check in force passed."]
+    return Judgement(
+        verdict=verdict,
+        defects=tuple(defects)[:DEFECTS_MAX],
+        scores=scores,
+        reasons=tuple(dict.fromkeys(said))[:REASONS_MAX],
+        ruleset_id=ruleset.id,
+    )
