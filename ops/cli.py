@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ops.commands import bench, doctor, stack, topics
+from ops.commands import bench, doctor, inspect, stack, topics
 from ops.console import EXIT_FINDING, EXIT_WRONG_USE, err
 from schemas.errors import BadConfig, Poison, PresscheckError
 
@@ -41,6 +41,7 @@ app.command()(stack.up)
 app.command()(stack.down)
 app.command()(stack.status)
 app.command()(stack.run)
+app.command()(inspect.inspect)
 app.command()(topics.topics)
 app.command()(doctor.doctor)
 app.add_typer(bench.app, name="bench")

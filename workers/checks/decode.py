@@ -27,6 +27,14 @@ MEDIA_TYPES: Final = {
 """Formats that are read."""
 _MPO: Final = "MPO"
 """Pillow's name for a JPEG with a second picture behind it, as telephones write it: the first one counts."""
+_STARTS: Final = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+)
 _PNG_END: Final = b"IEND"
 
 
@@ -62,6 +70,13 @@ def decode(data: bytes) -> Decoded | Broken:
         Image.DecompressionBombWarning,
     ) as e:
         return Broken(reason=f"{type(e).__name__}: {e}"[:500])
+
+
+def media_type_of(data: bytes) -> str | None:
+    """What the first bytes say the file is; None where they say nothing that is read here. Decodes nothing."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((media_type for start, media_type in _STARTS if data.startswith(start)), None)
 
 
 def _rgb(image: Image.Image) -> Pixels:

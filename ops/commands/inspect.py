@@ -1,0 +1,146 @@
+"""`presscheck inspect`: the checks and the verdict on files, with no broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from ops.console import EXIT_FINDING, JsonOption, err, out, print_table
+from schemas.errors import Poison
+from schemas.events import Lane, Verdict
+
+if TYPE_CHECKING:
+    from ops.file_inspection import Wanted
+
+THREADS_MAX: Final = 4
+"""More threads than this read one picture no faster."""
+STYLES: Final = {Verdict.ACCEPT: "green", Verdict.REVIEW: "yellow", Verdict.REJECT: "red"}
+
+
+def inspect(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="Images to inspect.")] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Text the image must show, in reading order; once for each phrase. "" alone: no text at all.'
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="FILE.jsonl|-", help='Many files, one a line: {"file": "a.png", "expect": ["TEXT"]}.'
+        ),
+    ] = None,
+    lane: Annotated[Lane, typer.Option(help="Lane whose strictness holds.")] = Lane.CRITICAL,
+    brand: Annotated[str, typer.Option(help="Brand of config/brands: its swatches and its own letters.")] = "",
+    width: Annotated[int | None, typer.Option(min=64, max=8192, help="Width wanted, pixels.")] = None,
+    height: Annotated[int | None, typer.Option(min=64, max=8192, help="Height wanted, pixels.")] = None,
+    config: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the rules.")] = None,
+    overlay: Annotated[
+        Path | None, typer.Option(metavar="OUT.png", help="Draw what was read on the picture; one FILE only.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Inspect images: what is measured, what is wrong with it, and the verdict.
+
+    Without --expect and --from, text is read and not judged. Exit status: 0 where every file is accepted,
+    1 where one is rejected or needs review, 2 for wrong use.
+    """
+    if bool(files) == (source is not None) or (source is not None and expect is not None):
+        raise Poison("name files with --expect, or give them with --from, one of the two")
+    if overlay is not None and len(files or []) != 1:
+        raise Poison("--overlay draws on one FILE")
+    from broker import settings as settings_module
+    from ops.file_inspection import FileInspector, Wanted, report
+    from ops.overlay import draw_overlay
+    from ops.rulesets import read_config
+    from workers.checks.readers import open_readers
+
+    wish = None if expect is None else tuple(t for t in expect if t)
+    default = Wanted(file=Path(), expect=wish, lane=lane, brand=brand, width=width, height=height)
+    ruleset = read_config(config or settings_module.load().config_dir)
+    inspector = FileInspector(ruleset, open_readers(ruleset.readers, threads=_threads()))
+    accepted = True
+    for wanted in _progress(_wanted(files, source, default), len(files) if files else None):
+        result = inspector.inspect(wanted)
+        accepted = accepted and result.verdict is Verdict.ACCEPT
+        _print(report(result, ruleset.checks), result.verdict, as_json=as_json)
+        if overlay is not None and result.inspection and result.judgement:
+            draw_overlay(wanted.file, result.inspection, result.judgement, overlay)
+    if not accepted:
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _threads() -> int:
+    return min(THREADS_MAX, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+def _wanted(files: list[Path] | None, source: str | None, default: Wanted) -> Iterator[Wanted]:
+    """What to inspect, line by line as it comes in, so that a pipe can feed it for hours."""
+    from dataclasses import replace
+
+    from ops.file_inspection import parse_lines
+
+    if files:
+        yield from (replace(default, file=f) for f in files)
+        return
+    with _lines(str(source)) as lines:
+        yield from parse_lines(lines, default)
+
+
+@contextmanager
+def _lines(source: str) -> Generator[Iterable[str]]:
+    if source == "-":
+        yield sys.stdin
+        return
+    try:
+        with Path(source).open(encoding="utf-8") as file:
+            yield file
+    except (OSError, UnicodeDecodeError) as e:
+        raise Poison(f"{source} cannot be read: {e}") from e
+
+
+def _progress(wanted: Iterable[Wanted], total: int | None) -> Iterator[Wanted]:
+    """A line on standard error that counts, where there is more than one file and someone to see it."""
+    console = err()
+    if total == 1 or not console.is_terminal:
+        yield from wanted
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("inspected"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("inspected", total=total)
+        for item in wanted:
+            yield item
+            bar.advance(task)
+
+
+def _print(data: dict[str, Any], verdict: Verdict, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+        return
+    out().print(f"[{STYLES[verdict]}]{verdict.value}[/]  ", end="")
+    out().print(data["file"], markup=False)
+    for reason in data["reasons"]:
+        out().print(f"  {reason}", markup=False)
+    rows = [
+        (f"  {name}", check["verdict"], "; ".join(check["evidence"]) or _numbers(check))
+        for name, check in data["checks"].items()
+    ]
+    if rows:
+        print_table(("  check", "verdict", "evidence"), rows)
+
+
+def _numbers(check: dict[str, Any]) -> str:
+    if check.get("reads"):
+        return "read: " + " / ".join(w["text"] for w in check["reads"][0]["words"])
+    return ", ".join(f"{name} {value:g}" for name, value in check["numbers"].items())
