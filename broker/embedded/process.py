@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,9 @@ LEASH = Path(__file__).with_name("leash.py")
 CLIENT_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LOWEST_PORT = 20_000
 PORT_TRIES = 100
+LOOK_S = 0.02
+KILL_S = 5.0
+"""How long the kernel may take to end a process that was killed."""
 LOG_KEPT_BYTES = 8 * 1024 * 1024
 """A log larger than this is moved aside (one generation is kept) when its process starts."""
 
@@ -96,18 +100,25 @@ class Identity:
         return now is not None and abs(now.started - self.started) < 1.0
 
     def stop(self, sig: signal.Signals, wait_s: float) -> None:
-        """Ask it to end, and kill it where it has not within wait_s."""
+        """Ask it to end, and kill it where it has not within wait_s. It need not be a child of ours."""
         if not self.alive:
             return
-        process = psutil.Process(self.pid)
         try:
-            process.send_signal(sig)
-            process.wait(wait_s)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(wait_s)
-        except psutil.NoSuchProcess:
+            os.kill(self.pid, sig)
+            if not self._gone(wait_s):
+                os.kill(self.pid, signal.SIGKILL)
+                self._gone(KILL_S)
+        except ProcessLookupError:
             return
+
+    def _gone(self, wait_s: float) -> bool:
+        # Not psutil's wait: that one waits for a zombie until its parent has time for it.
+        end = time.monotonic() + wait_s
+        while self.alive:
+            if time.monotonic() > end:
+                return False
+            time.sleep(LOOK_S)
+        return True
 
 
 @dataclass(kw_only=True)
@@ -143,7 +154,8 @@ class Child:
         if (stale := self.recorded()) is not None and stale.alive:
             structlog.get_logger(__name__).warning("stopping a stale process", name=self.name, pid=stale.pid)
             stale.stop(self.stop_signal, stale_wait_s)
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (self.log.parent, self.record.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         if self.log.exists() and self.log.stat().st_size > LOG_KEPT_BYTES:
             self.log.replace(self.log.with_suffix(".old.log"))
         leash = [sys.executable, "-I", "-S", str(LEASH), self.orphan_signal.name, str(os.getpid()), self.user]
