@@ -17,7 +17,7 @@ from audit.rows import (
     TouchUpRow,
     VerdictRow,
 )
-from rules.lifecycle import NEXT, TERMINAL, State
+from rules.lifecycle import STATE_AFTER, TERMINAL, JobEvent
 from schemas.codec import plain
 from schemas.events import (
     AssetApproved,
@@ -39,8 +39,6 @@ from schemas.events import (
     TouchUpReported,
 )
 
-STATE_AFTER: Final[Mapping[type[Event], State]] = {event: state for (_, event), state in NEXT.items()}
-"""A record leads to one state only, wherever the run stood: `tests/unit/audit` holds the table to that."""
 RANK: Final[Mapping[type[Event], int]] = {
     PromptSubmitted: 0,
     ReplayRequested: 0,
@@ -117,7 +115,7 @@ class Projected:
         )
         self.jobs.setdefault(job.job_id, row)
 
-    def _run(self, event: Event, job_id: str, *, replay_id: str = OWN_RUN, attempt: int = 0, **known: Any) -> None:
+    def _run(self, event: JobEvent, job_id: str, *, replay_id: str = OWN_RUN, attempt: int = 0, **known: Any) -> None:
         state = STATE_AFTER[type(event)]
         row = RunRow(
             job_id=job_id,
@@ -131,7 +129,7 @@ class Projected:
         key = (job_id, replay_id)
         self.runs[key] = row.later(self.runs[key]) if key in self.runs else row
 
-    def _progress(self, event: Event, request: RenderRequest, at_ms: int) -> None:
+    def _progress(self, event: JobEvent, request: RenderRequest, at_ms: int) -> None:
         self._job(request.job)
         self._run(
             event,

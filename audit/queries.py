@@ -241,7 +241,7 @@ def progress(conn: psycopg.Connection, scope: Scope = EVERYTHING) -> Progress:
         in_flight=sum(c.jobs for state, c in found.items() if state not in TERMINAL),
         accepted=number(State.APPROVED),
         repaired=found[State.APPROVED].repaired if State.APPROVED in found else 0,
-        in_review=number(State.IN_REVIEW),
+        in_review=number(State.REVIEW),
         refused=number(State.REFUSED),
         held=number(State.HELD),
     )

@@ -30,7 +30,7 @@ CREATE TABLE runs (
     ended_at_ms   bigint,
     PRIMARY KEY (job_id, replay_id),
     CONSTRAINT runs_state CHECK (state IN (
-        'new', 'submitted', 'routed', 'rendered', 'inspected', 'rejected', 'refused', 'approved', 'in_review', 'held'
+        'new', 'submitted', 'routed', 'rendered', 'inspected', 'rejected', 'refused', 'approved', 'review', 'held'
     ))
 );
 
