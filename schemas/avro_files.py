@@ -79,11 +79,6 @@ class Version:
         """Name for people and files, for example PromptSubmitted.v1."""
         return f"{self.record}.v{self.version}"
 
-    @property
-    def subject(self) -> str:
-        """Registry subject, by the record-name strategy: one record may travel on several topics."""
-        return subject(self.record)
-
     def text(self, root: Path = HERE) -> str:
         """The schema as JSON. Raises Fatal where the file is gone or changed since it was locked."""
         path = root / "versions" / f"{self.label}.avsc"

@@ -1,0 +1,4 @@
+"""Formatted by hand."""
+
+LANES = ['critical',
+    'exploratory']

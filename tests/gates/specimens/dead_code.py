@@ -1,0 +1,6 @@
+"""A function that nothing calls."""
+
+
+def colour_cast_of_yesterday() -> int:
+    """Nobody asks."""
+    return 1

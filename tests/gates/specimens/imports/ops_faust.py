@@ -1,0 +1,3 @@
+# ops/agents.py
+# Only streams/ imports Faust
+import faust

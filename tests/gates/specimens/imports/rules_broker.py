@@ -1,0 +1,3 @@
+# rules/reader.py
+# Imports point inward; stages meet only through topics
+import broker

@@ -1,0 +1,3 @@
+# streams/shortcut.py
+# Imports point inward; stages meet only through topics
+import workers
