@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,12 @@ def test_pyright_passes():
     assert status == 0, said
 
 
-def test_pyright_refuses_wrong_types_and_forgotten_cases():
-    status, said = run("pyright", "--outputjson", str(SPECIMENS / "bad_types.py"))
+def test_pyright_refuses_wrong_types_and_forgotten_cases(tmp_path: Path):
+    shutil.copy(SPECIMENS / "bad_types.py", tmp_path)
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pyright"]
+    config |= {"include": ["."], "exclude": [], "venvPath": str(ROOT)}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(config), encoding="utf-8")
+    status, said = run("pyright", "--outputjson", cwd=tmp_path)
     assert status == 1
     rules = sorted(row["rule"] for row in json.loads(said)["generalDiagnostics"])
     assert rules == ["reportArgumentType", "reportReturnType"]
