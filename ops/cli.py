@@ -3,16 +3,66 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
-from ops.commands import bench, doctor, inspect, stack, topics
 from ops.console import EXIT_FINDING, EXIT_WRONG_USE, err
 from schemas.errors import BadConfig, Poison, PresscheckError
 
+COMMANDS: Final[Mapping[str, str]] = {
+    "up": "stack:up",
+    "down": "stack:down",
+    "status": "stack:status",
+    "demo": "demo:demo",
+    "submit": "submit:submit",
+    "tail": "tail:tail",
+    "inspect": "inspect:inspect",
+    "report": "report:report",
+    "audit": "audit:app",
+    "topics": "topics:topics",
+    "run": "stack:run",
+    "bench": "bench:app",
+    "doctor": "doctor:doctor",
+}
+"""Module and function (or typer app) of each command, in the order in which --help shows them."""
+
+
+class Commands(TyperGroup):
+    """Imports a command's module when it is called, so that no stage pays for what the others import.
+
+    Contexts and commands are Any: typer keeps their types to itself.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name, imported now; ends with the nearest right name where there is none."""
+        if cmd_name not in COMMANDS:
+            near = get_close_matches(cmd_name, COMMANDS, 1)
+            ctx.fail(f"There is no command '{cmd_name}'." + (f" Did you mean '{near[0]}'?" if near else ""))
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        found = getattr(import_module(f"ops.commands.{module}"), name)
+        if isinstance(found, typer.Typer):
+            command = get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(cmd_name)(found)
+            command = get_command(alone)
+        command.name = cmd_name
+        return command
+
+
 app = typer.Typer(
+    cls=Commands,
     name="presscheck",
     no_args_is_help=True,
     help="Prompt events in, checked images out.",
@@ -34,17 +84,6 @@ def root(
     _: Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)] = False,
 ) -> None:
     """Prompt events in, checked images out."""
-
-
-# One line a command, in the order in which --help shows them.
-app.command()(stack.up)
-app.command()(stack.down)
-app.command()(stack.status)
-app.command()(stack.run)
-app.command()(inspect.inspect)
-app.command()(topics.topics)
-app.command()(doctor.doctor)
-app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

@@ -27,7 +27,12 @@ from ops.console import EXIT_FINDING, EXIT_WRONG_USE, JsonOption, StateOption, e
 from schemas.errors import Transient
 from schemas.registry import codec_for
 
-app = typer.Typer(name="audit", no_args_is_help=True, help="The story of a job, and proof that nobody changed it.")
+app = typer.Typer(
+    name="audit",
+    add_completion=False,
+    no_args_is_help=True,
+    help="The story of a job, and proof that nobody changed it.",
+)
 
 JOB_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 MAX_SHOWN: Final = 50

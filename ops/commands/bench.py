@@ -9,7 +9,7 @@ import typer
 
 from ops.console import EXIT_FINDING, JsonOption, out, print_json, print_table
 
-app = typer.Typer(help="Measure on this machine.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Measure on this machine.", no_args_is_help=True)
 
 
 @app.command("stack")
