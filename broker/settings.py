@@ -58,6 +58,7 @@ class Settings(BaseModel):
     )
 
     batch_wait_s: float = Field(0.01, ge=0, le=60, description="Longest wait to fill a render batch, seconds.")
+    inspect_threads: int = Field(1, ge=1, le=64, description="Cores that the text readers of one process may use.")
     max_attempt_age_s: float = Field(600, gt=0, description="A render that takes longer fails as a time-out.")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_json: bool | None = Field(None, description="JSON log lines; unset: when standard error is no terminal.")

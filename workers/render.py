@@ -1,0 +1,120 @@
+"""The render process: reads the render topics of its engines, writes images.generated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from broker import logs
+from broker.broadcast import RulesetTable, follow_rulesets
+from broker.settings import Settings
+from broker.worker import WorkerPlan, run_worker, stop_on_signals
+from broker.worker_slot import transactional_id
+from rules.engines import EngineProfile
+from schemas.catalogue import render_topic
+from schemas.codec import Codec, LockedIds
+from schemas.errors import BadConfig, Poison
+from schemas.events import Lane, RenderRequest
+from store.artifacts import open_store
+from workers.engines import registry
+from workers.engines.port import Engine, Rendered
+from workers.finish.color_normalize import color_normalize
+from workers.render_handler import STAGE, RenderHandler
+
+READY_S: Final = 60.0
+"""How long to wait for the rulesets at the start."""
+PRIORITY: Final = (Lane.CRITICAL, Lane.EXPLORATORY)
+LOOK_AHEAD: Final = 32
+"""Two of the largest batches that a profile allows."""
+
+
+@dataclass(slots=True)
+class ServedEngines:
+    """Engines by id, built when first needed, and built again when a ruleset changes their profile."""
+
+    settings: Settings
+    own: frozenset[str]
+    stand_ins: frozenset[str]
+    rulesets: RulesetTable
+    _built: dict[str, tuple[EngineProfile, Engine]] = field(default_factory=dict[str, tuple[EngineProfile, Engine]])
+
+    def engine(self, profile: EngineProfile) -> Engine | None:
+        """The engine of a profile; None where this process serves none. Raises BadConfig where it cannot run here."""
+        if profile.id not in self.own | self.stand_ins:
+            return None
+        former = self._built.get(profile.id)
+        if former is not None and former[0] == profile:
+            return former[1]
+        if profile.id in self.own:
+            made = registry.build(profile, self.settings, self._palette)
+        else:
+            made = registry.stand_in(profile, self._palette)
+        self._built[profile.id] = (profile, made)
+        return made
+
+    def _palette(self, request: RenderRequest) -> Sequence[str]:
+        return self.rulesets.current().palette(request.job.brand)
+
+
+def finish(rendered: Rendered, *, palette: Sequence[str], steps: Sequence[str]) -> Rendered:
+    """Apply the ruleset's finishing steps in order. Raises Poison for a step that nobody knows."""
+    for step in steps:
+        if step != "color-normalize":
+            raise Poison(f"there is no finishing step {step!r}")
+        done = color_normalize(rendered.data, palette)
+        if done.changed:
+            rendered = replace(rendered, data=done.data, media_type="image/png")
+    return rendered
+
+
+def served(settings: Settings, engines: Mapping[str, EngineProfile]) -> tuple[frozenset[str], frozenset[str]]:
+    """Engines that this process runs itself, and those that the simulator stands in for.
+
+    Without `settings.engines` it runs what this machine can; with `settings.stand_in` the simulator takes the rest.
+    Raises BadConfig where an engine is named that the ruleset does not have or this machine cannot run.
+    """
+    here = {a.engine: a for a in registry.available(settings, engines)}
+    for name in settings.engines:
+        if name not in here:
+            raise BadConfig(f"PRESSCHECK_ENGINES: {name}", mend=f"the ruleset has {', '.join(sorted(engines))}")
+        if not here[name].runs and not settings.stand_in:
+            raise BadConfig(f"PRESSCHECK_ENGINES: {name} cannot run here: {here[name].why}", mend="or allow stand-ins")
+    asked = frozenset(settings.engines or engines)
+    own = frozenset(name for name in asked if here[name].runs)
+    return own, (asked - own if settings.stand_in else frozenset[str]())
+
+
+def main(settings: Settings) -> int:
+    """Render until SIGTERM or SIGINT, then finish the batch under way. Raises Fatal where a fresh process must."""
+    logs.set_up(settings, process=STAGE)
+    stop = stop_on_signals()
+    store = open_store(settings)
+    with closing(follow_rulesets(settings).start()) as rulesets, transactional_id(settings.state_dir, STAGE) as slot:
+        rulesets.wait_ready(READY_S)
+        table = RulesetTable(rulesets)
+        own, stand_ins = served(settings, table.current().engines)
+        structlog.get_logger(__name__).info("engines", own=sorted(own), stand_ins=sorted(stand_ins))
+        handler = RenderHandler(
+            store=store,
+            ruleset=table.current,
+            engines=ServedEngines(settings, own, stand_ins, table),
+            finish=finish,
+            limit_s=settings.max_attempt_age_s,
+            now_ms=lambda: time.time_ns() // 1_000_000,
+        )
+        plan = WorkerPlan(
+            stage=STAGE,
+            group=STAGE,
+            lanes=[
+                [render_topic(e, lane) for e in sorted(own | stand_ins)] for lane in (Lane.CRITICAL, Lane.EXPLORATORY)
+            ],
+            transactional_id=slot,
+            look_ahead=LOOK_AHEAD,
+        )
+        run_worker(plan, settings, Codec(LockedIds()), handler, stop)
+    return 0
