@@ -50,11 +50,9 @@ class KafkaOwner:
 
     def __init__(self, source: Source, producer: Producer, group: Any) -> None:
         self._source, self._producer, self._group = source, producer, group
-        self._failed: KafkaError | None = None
 
     def begin(self) -> None:
         """Begin a transaction."""
-        self._failed = None
         _call("begin a transaction", self._producer.begin_transaction)
 
     def produce(self, record: Outgoing) -> None:
@@ -67,7 +65,6 @@ class KafkaOwner:
                     value=record.value,
                     key=record.key,
                     partition=-1 if record.partition is None else record.partition,
-                    on_delivery=self._delivered,
                 )
             except BufferError as e:
                 if monotonic() > until:
@@ -77,9 +74,6 @@ class KafkaOwner:
                 raise _classed(e, f"produce to {record.topic}") from e
             else:
                 return
-
-    def _delivered(self, error: KafkaError | None, _message: object) -> None:
-        self._failed = self._failed or error
 
     def send_position(self, position: int) -> None:
         """Put the source's new position into the transaction."""
@@ -96,7 +90,7 @@ class KafkaOwner:
             try:
                 self._producer.commit_transaction(CALL_S)
             except KafkaException as e:
-                error = _classed(e, "commit" + (f" (a delivery failed: {self._failed.str()})" if self._failed else ""))
+                error = _classed(e, "commit")
                 retriable = cast("KafkaError", e.args[0]).retriable()
                 if isinstance(error, (Aborted, Fatal)) or not retriable or monotonic() > until:
                     raise error from e

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 import faust
 from faust.transport.drivers import aiokafka as driver
@@ -14,7 +14,7 @@ from faust.types import TP, ConsumerMessage
 from broker.outbox import Inbound, Outbox, Source
 from broker.settings import Settings
 from streams.credentials import credentials
-from streams.lanes import Lanes
+from streams.lanes import Chunk, Lanes
 
 SESSION_S: Final = 8.0
 """A member that is silent for this long loses its partitions."""
@@ -22,6 +22,10 @@ HEARTBEAT_S: Final = 1.0
 FETCH_WAIT_MS: Final = 20
 """How long the broker holds an empty fetch. aiokafka has one fetch in flight, and a partition that was being emptied
 when it was sent waits until it is back: this is what a hop may lose."""
+MAX_CHUNK: Final = 1_000
+"""Records taken from aiokafka at once; it also fetches at most 1 MiB of one partition."""
+BUFFERED_CHUNKS: Final = 16
+"""Chunks that may wait before the agent; Faust stops fetching a partition beyond that."""
 LET_GO_S: Final = 5.0
 """Longest wait for batches that are committing when partitions are revoked; below the session."""
 DRAIN_S: Final = 10.0
@@ -30,22 +34,15 @@ GAP_S: Final = 1.0
 """A reader that skipped something is sent back, at most once in this time."""
 
 
-class Linked(NamedTuple):
-    """A record of aiokafka, and the offset after the one that this reader had read before it."""
+class ChunkMessage(ConsumerMessage):
+    """Faust's message for a whole chunk: one event on Faust's way, whose cost would else be paid for every record."""
 
-    record: Any
-    after: int
-
-
-class LinkedMessage(ConsumerMessage):
-    """Faust's message that also knows which offset it follows."""
-
-    __slots__ = ("after",)
-    after: int
+    __slots__ = ("chunk",)
+    chunk: Chunk
 
 
 class OutboxConsumerThread(driver.AIOKafkaConsumerThread):
-    """Reads committed records only, with short waits, and links every record to the one before."""
+    """Reads committed records only, with short waits, and hands on what one fetch gave as one chunk."""
 
     def __post_init__(self) -> None:
         """Faust's own constructor hook."""
@@ -73,16 +70,13 @@ class OutboxConsumerThread(driver.AIOKafkaConsumerThread):
         fetched: Mapping[TP, list[Any]] = await super()._fetch_records(
             consumer, active_partitions, timeout=timeout, max_records=max_records
         )
-        return {tp: self._linked(tp, records) for tp, records in fetched.items()}
+        return {tp: [self._chunk(tp, records)] for tp, records in fetched.items() if records}
 
-    def _linked(self, tp: TP, records: Iterable[Any]) -> list[Linked]:
-        linked: list[Linked] = []
-        after = self._next.get(tp, 0)
-        for record in records:
-            linked.append(Linked(record, after))
-            after = record.offset + 1
-        self._next[tp] = after
-        return linked
+    def _chunk(self, tp: TP, records: Sequence[Any]) -> Chunk:
+        source = Source(tp.topic, tp.partition)
+        chunk = Chunk(source=source, after=self._next.get(tp, 0), events=tuple(_inbound(source, r) for r in records))
+        self._next[tp] = chunk.events[-1].offset + 1
+        return chunk
 
 
 class OutboxConsumer(driver.Consumer):
@@ -94,24 +88,22 @@ class OutboxConsumer(driver.Consumer):
     def _our_app(self) -> OutboxApp:
         return cast("OutboxApp", self.app)
 
-    def _to_message(self, tp: TP, record: Linked) -> ConsumerMessage:
-        r = record.record
-        message = LinkedMessage(
-            r.topic,
-            r.partition,
-            r.offset,
-            -0.001 if r.timestamp is None else r.timestamp / 1000,
-            r.timestamp_type,
-            r.headers,
-            r.key,
-            r.value,
-            r.checksum,
-            r.serialized_key_size,
-            r.serialized_value_size,
-            tp,
+    def _to_message(self, tp: TP, record: Chunk) -> ConsumerMessage:
+        last = record.events[-1]
+        message = ChunkMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp_ms / 1000,
+            0,
+            None,
+            None,
+            None,
+            None,
+            tp=tp,
             generation_id=self.app.consumer_generation_id,
         )
-        message.after = record.after
+        message.chunk = record
         return message
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
@@ -215,11 +207,11 @@ def build_app(
         broker_credentials=credentials(settings),
         broker_session_timeout=SESSION_S,
         broker_heartbeat_interval=HEARTBEAT_S,
-        broker_max_poll_records=2_000,
+        broker_max_poll_records=MAX_CHUNK,
         consumer_auto_offset_reset="earliest",
         datadir=folder,
         store="memory://",
-        stream_buffer_maxsize=4_096,
+        stream_buffer_maxsize=BUFFERED_CHUNKS,
         stream_wait_empty=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -232,20 +224,19 @@ def build_app(
 
     async def take(stream: Any) -> None:
         async for event in stream.noack().events():
-            message: LinkedMessage = event.message
-            await lanes.put(_inbound(message), message.after)
+            await lanes.put(event.message.chunk)
 
     untyped.agent(topic, name=f"{name}.take")(take)
     return app
 
 
-def _inbound(message: LinkedMessage) -> Inbound:
-    headers = cast("Iterable[tuple[str, bytes | None]]", message.headers or ())
+def _inbound(source: Source, record: Any) -> Inbound:
+    """A record of aiokafka as the outbox takes it."""
     return Inbound(
-        source=Source(message.topic, message.partition),
-        offset=message.offset,
-        timestamp_ms=round(message.timestamp * 1000),
-        key=message.key,
-        value=message.value,
-        headers=tuple((name, value) for name, value in headers),
+        source=source,
+        offset=record.offset,
+        timestamp_ms=-1 if record.timestamp is None else record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=tuple(record.headers),
     )

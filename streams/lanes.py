@@ -1,6 +1,6 @@
 """Lanes: what gathers for each input partition while its former batch commits. Plain asyncio, no Faust.
 
-A lane accepts an event only if it directly follows the one accepted before, by the reader's own account of what it
+A lane accepts a chunk only if it directly follows what was accepted before, by the reader's own account of what it
 read (`after`). Whatever a rebalance drops, delays or delivers again, nothing can be skipped: a gap stops the lane until
 the reader has gone back.
 """
@@ -19,10 +19,20 @@ import structlog
 from broker.outbox import Fenced, Inbound, Source
 
 MAX_WAITING: Final = 4_000
-"""Events that may wait in one lane; the agent that feeds it waits beyond that."""
+"""The agent that feeds a lane waits while more events than this wait in it (one chunk may go over)."""
 MAX_WAITING_BYTES: Final = 16 * 1024 * 1024
 MAX_BATCH: Final = 1_000
 """Events of one transaction: it must commit well inside the transaction time-out of 15 s."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Events read at once, in order, never none. What the reader had read before ended at offset `after` - 1."""
+
+    source: Source
+    after: int
+    events: tuple[Inbound, ...]
+
 
 Emit = Callable[[Source, Sequence[Inbound]], bool]
 
@@ -103,17 +113,20 @@ class Lanes:
         """Sources that have a lane."""
         return frozenset(self._lanes)
 
-    async def put(self, event: Inbound, after: int) -> None:
-        """Hand over an event which the reader read next after offset `after` - 1; waits while the lane is full."""
-        lane = self._lanes.get(event.source)
-        if lane is None or event.offset < lane.expected:
-            return  # not ours, or delivered again
-        if after > lane.expected:
-            self._on_gap(event.source, lane.expected)
+    async def put(self, chunk: Chunk) -> None:
+        """Hand over what the reader read at once; waits while the lane is full."""
+        lane = self._lanes.get(chunk.source)
+        if lane is None:
+            return  # not ours: its owner reads it
+        if chunk.after > lane.expected:
+            self._on_gap(chunk.source, lane.expected)
             return
-        lane.expected = event.offset + 1
-        lane.waiting.append(event)
-        lane.waiting_bytes += _size(event)
+        fresh = [e for e in chunk.events if e.offset >= lane.expected]  # the rest was delivered again
+        if not fresh:
+            return
+        lane.expected = fresh[-1].offset + 1
+        lane.waiting.extend(fresh)
+        lane.waiting_bytes += sum(_size(e) for e in fresh)
         if lane.pump is None:
             lane.pump = asyncio.create_task(self._run(lane))
         if lane.full():
