@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -125,11 +126,14 @@ def _pixels(row: Mapping[str, Any], name: str, default: int | None) -> int | Non
 
 
 class FileInspector:
-    """Inspects one file after another with the same ruleset and readers."""
+    """Inspects one file after another with the same ruleset and readers.
 
-    def __init__(self, ruleset: Ruleset, readers: Sequence[TextReader]) -> None:
+    `open_readers` is called once, for the first file that can be read: loading the models takes a second.
+    """
+
+    def __init__(self, ruleset: Ruleset, open_readers: Callable[[], Sequence[TextReader]]) -> None:
         self._ruleset = ruleset
-        self._readers = readers
+        self._readers = cache(open_readers)
 
     def inspect(self, wanted: Wanted) -> Inspected:
         """Measures and judges one file. Raises BadConfig for a brand that does not exist, Poison for a wrong phrase."""
@@ -148,7 +152,7 @@ class FileInspector:
             rendering,
             palette=self._ruleset.palette(wanted.brand),
             checks=self._ruleset.checks,
-            readers=self._readers,
+            readers=self._readers(),
         )
         request, rendering = _sized(request, rendering, wanted, inspection)
         judgement = judge(inspection, rendering, request, self._ruleset)

@@ -109,7 +109,8 @@ def _shown(rng: random.Random, kind: Kind, asked: tuple[str, ...]) -> tuple[str,
     if kind is Kind.EXTRA_TEXT:
         return (*asked, rng.choice([line for line in LINES if line not in asked]))
     if kind is Kind.MISSING_TEXT:
-        return tuple(line for line in asked if line != asked[rng.randrange(len(asked))])
+        gone = rng.randrange(len(asked))
+        return tuple(line for i, line in enumerate(asked) if i != gone)
     if kind in (Kind.WRONG_LETTER, Kind.DROPPED_LETTER, Kind.DOUBLED_LETTER, Kind.SWAPPED_LETTERS):
         at = rng.randrange(len(asked))
         return (*asked[:at], misspelt(rng, asked[at], kind), *asked[at + 1 :])

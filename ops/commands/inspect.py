@@ -66,7 +66,7 @@ def inspect(
     wish = None if expect is None else tuple(t for t in expect if t)
     default = Wanted(file=Path(), expect=wish, lane=lane, brand=brand, width=width, height=height)
     ruleset = read_config(config or settings_module.load().config_dir)
-    inspector = FileInspector(ruleset, open_readers(ruleset.readers, threads=_threads()))
+    inspector = FileInspector(ruleset, lambda: open_readers(ruleset.readers, threads=_threads()))
     accepted = True
     for wanted in _progress(_wanted(files, source, default), len(files) if files else None):
         result = inspector.inspect(wanted)

@@ -1,0 +1,158 @@
+"""`presscheck inspect` as a user runs it: a process, files on disk, no broker."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.corpus import RIGHT_KINDS, Drawn, Kind, draw
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Ran:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def objects(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def presscheck(*args: str | Path, stdin: str = "") -> Ran:
+    done = subprocess.run(
+        [sys.executable, "-m", "ops", "inspect", *map(str, args), "--config", str(ROOT / "config")],
+        cwd=ROOT,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One run over a poster of every kind, a file cut off and a file that is not there."""
+
+    ran: Ran
+    posters: dict[str, Drawn]
+
+    def object_of(self, name: str) -> dict[str, Any]:
+        return next(o for o in self.ran.objects if Path(o["file"]).stem == name)
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
+    folder = tmp_path_factory.mktemp("posters")
+    posters = {kind.value: draw(41, kind, size=(768, 768)) for kind in Kind}
+    wanted = {name: drawn.asked for name, drawn in posters.items()} | {"cut": (), "gone": ()}
+    for name, drawn in posters.items():
+        (folder / f"{name}.png").write_bytes(drawn.png())
+    whole = posters["right"].png()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    lines = [json.dumps({"file": str(folder / f"{name}.png"), "expect": asked}) for name, asked in wanted.items()]
+    ran = presscheck("--from", "-", "--json", stdin="\n".join(lines))
+    return Batch(ran, posters)
+
+
+def test_it_prints_one_object_a_file_in_their_order(batch: Batch) -> None:
+    assert [Path(o["file"]).stem for o in batch.ran.objects] == [*batch.posters, "cut", "gone"]
+
+
+def test_a_finding_is_exit_status_one(batch: Batch) -> None:
+    assert batch.ran.status == 1
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_right_posters_are_accepted_and_wrong_ones_rejected(batch: Batch, kind: Kind) -> None:
+    got = batch.object_of(kind.value)
+    assert got["verdict"] == ("accept" if kind in RIGHT_KINDS else "reject"), got["reasons"]
+
+
+def test_every_check_says_what_it_measured(batch: Batch) -> None:
+    checks = batch.object_of("right")["checks"]
+    assert {"bytes", "size", "blank", "noise", "text", "palette"} <= set(checks)
+    assert checks["size"]["numbers"] == {"width_px": 768, "height_px": 768}
+    assert checks["text"]["score"] == 1
+    word = checks["text"]["reads"][0]["words"][0]
+    assert len(word["box"]) == 8
+    assert 0 < word["confidence"] <= 1
+
+
+def test_the_evidence_names_what_was_expected_and_seen(batch: Batch) -> None:
+    got = batch.object_of("wrong_letter")
+    drawn = batch.posters["wrong_letter"]
+    (asked, shown) = next((a, s) for a, s in zip(drawn.asked, drawn.shown, strict=True) if a != s)
+    assert got["checks"]["text"]["defects"][0] == "wrong-text"
+    assert asked in got["checks"]["text"]["evidence"][0]
+    assert shown in got["checks"]["text"]["evidence"][0]
+
+
+def test_a_file_that_is_cut_off_is_rejected_for_its_bytes(batch: Batch) -> None:
+    got = batch.object_of("cut")
+    assert got["verdict"] == "reject"
+    assert got["checks"]["bytes"]["numbers"]["decodes"] == 0
+    assert got["checks"]["text"]["reads"] == []
+
+
+def test_a_file_that_is_not_there_is_an_object_with_an_error(batch: Batch) -> None:
+    got = batch.object_of("gone")
+    assert (got["verdict"], got["checks"]) == ("reject", {})
+    assert "No such file" in got["error"]
+
+
+def test_one_right_poster_is_exit_status_zero_and_its_overlay_is_drawn(tmp_path: Path) -> None:
+    poster, target = tmp_path / "poster.png", tmp_path / "seen.png"
+    drawn = draw(42, Kind.RIGHT, size=(640, 640))
+    poster.write_bytes(drawn.png())
+    wanted = [arg for phrase in drawn.asked for arg in ("--expect", phrase)]
+    ran = presscheck(poster, *wanted, "--overlay", target)
+    assert ran.status == 0, ran.out + ran.err
+    assert ran.out.startswith("accept")
+    with Image.open(target) as seen:
+        assert seen.width == 640
+        assert seen.height > 640
+
+
+def test_without_expect_text_is_read_and_not_judged(tmp_path: Path) -> None:
+    poster = tmp_path / "poster.png"
+    poster.write_bytes(draw(43, Kind.TEXT_UNASKED, size=(640, 640)).png())
+    ran = presscheck(poster, "--json")
+    (got,) = ran.objects
+    assert (ran.status, got["verdict"]) == (0, "accept")
+    assert got["checks"]["text"]["reads"][0]["words"]
+    assert any("not judged" in reason for reason in got["reasons"])
+
+
+@pytest.mark.parametrize(
+    ("args", "stdin", "said"),
+    [
+        ((), "", "--from"),
+        (("a.png", "--from", "-"), "", "--from"),
+        (("--from", "-", "--expect", "SALE"), "", "--from"),
+        (("--from", "no-such-list.jsonl"), "", "no-such-list.jsonl"),
+        (("--from", "-"), "{not json}", "line 1"),
+        (("--from", "-"), '{"file": "a.png", "expects": []}', "expect"),
+        (("--from", "-"), '{"file": "a.png", "expect": "SALE"}', "list"),
+        (("--from", "-"), '{"expect": []}', "file"),
+        (("a.png", "--brand", "no-such-brand"), "", "no-such-brand"),
+        (("a.png", "--lane", "urgent"), "", "urgent"),
+        (("a.png", "b.png", "--overlay", "c.png"), "", "--overlay"),
+    ],
+)
+def test_wrong_use_is_exit_status_two_with_one_clear_line(args: tuple[str, ...], stdin: str, said: str) -> None:
+    ran = presscheck(*args, stdin=stdin)
+    assert ran.status == 2, ran.out + ran.err
+    assert said in ran.err
+    assert "Traceback" not in ran.err
