@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from rules.tree import Node, Scalar, nearest
-from schemas.events import FileRole, Preset, RenderRequest, Sampling
+from schemas.events import FileRef, FileRole, Preset, RenderRequest, Sampling
 
 FLOW_CONFIG: Final = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
 """Without these two, DPM++ and its kin run on SD3 without an exception and give noise (latent std 167 to 237)."""
@@ -146,7 +146,15 @@ class EngineProfile:
             self.refuses_sampling(sampling)
             or self.refuses_size(request.job.width, request.job.height)
             or self.refuses_text([p.text for p in request.text.phrases])
+            or self.refuses_files(request.job.files)
         )
+
+    def refuses_files(self, files: Sequence[FileRef]) -> str | None:
+        """Why it cannot use these files, or None: a file that is left unused in silence misleads."""
+        for file in files:
+            if file.role not in self.file_roles:
+                return f"{self.id} cannot use {file.name!r} as {file.role.value}; leave the file away"
+        return None
 
     def refuses_text(self, phrases: list[str]) -> str | None:
         """Why it cannot be trusted with this text, or None."""

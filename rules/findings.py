@@ -146,24 +146,29 @@ def palette_defects(
     limits: Mapping[str, float],
     brand: Brand | None,
 ) -> list[Defect]:
-    """Colours against the brand. Certain for designs; pictures that merely go with a brand are shown to a person."""
-    if "palette" not in checks:
-        return []
+    """Colours against the brand. Certain for designs; a picture that only goes with a brand is shown to a person,
+    and only where one hue lies over it as well: a red jacket in a green wood is no fault.
+    """
     distance, cast = measured.get("palette", "delta_e00_mean"), measured.get("palette", "cast")
-    if brand is not None and brand.palette and distance is not None:
-        if distance <= brand.delta_e_limit:
+    if "palette" not in checks or cast is None:
+        return []
+    if brand is None or not brand.palette or distance is None:
+        most = limits["palette.cast_max"]
+        if cast <= most:
             return []
-        evidence = f"mean ΔE00 of {distance:.1f} to the palette of {brand.id}, at most {brand.delta_e_limit:g}"
-        design = bool(DESIGN_TAGS & {t.name for t in request.tags})
-        return [_defect(DRIFT, "palette", distance, brand.delta_e_limit, evidence, certain=design)]
-    most = limits["palette.cast_max"]
-    if cast is not None and cast > most:
         return [
-            _defect(
-                CAST, "palette", cast, most, f"the whole picture leans to one hue (chroma {cast:.0f})", certain=False
-            )
+            _defect(CAST, "palette", cast, most, f"one hue lies over the picture (chroma {cast:.0f})", certain=False)
         ]
-    return []
+    if distance <= brand.delta_e_limit:
+        return []
+    evidence = f"mean ΔE00 of {distance:.1f} to the palette of {brand.id}, at most {brand.delta_e_limit:g}"
+    if DESIGN_TAGS & {t.name for t in request.tags}:
+        return [_defect(DRIFT, "palette", distance, brand.delta_e_limit, evidence)]
+    most = limits["palette.branded_cast_max"]
+    if cast <= most:
+        return []
+    evidence = f"one hue lies over the picture (chroma {cast:.0f}), with a {evidence}"
+    return [_defect(CAST, "palette", cast, most, evidence, certain=False)]
 
 
 def _defect(mode: str, check: str, value: float, threshold: float, evidence: str, *, certain: bool = True) -> Defect:

@@ -13,8 +13,10 @@ class Fold(Enum):
 
     CASED = "cased"
     """Typographic variants only: quotation marks, dashes, ligatures, full width."""
+    LETTERS = "letters"
+    """Punctuation too."""
     PLAIN = "plain"
-    """Case and punctuation too."""
+    """Case too."""
     LOOK = "look"
     """Look-alikes and accents too: what a reader cannot tell apart by shape alone."""
 
@@ -43,16 +45,25 @@ def fold(text: str, kind: Fold) -> str:
     plain = "".join(plain.split())
     if kind is Fold.CASED:
         return plain
+    if kind is Fold.LETTERS:
+        return _spoken(plain) or plain
     # Casefolding can undo a normal form, so it is made anew.
     lowered = unicodedata.normalize("NFKC", plain.casefold())
-    letters = "".join(c for c in lowered if c in _KEPT or not unicodedata.category(c).startswith(("P", "C")))
     if kind is Fold.PLAIN:
-        return letters or lowered
-    bare = "".join(
-        c for c in unicodedata.normalize("NFKD", lowered.translate(LOOK_ALIKES)) if not unicodedata.combining(c)
-    )
-    shown = "".join(c for c in bare if c in _KEPT or not unicodedata.category(c).startswith(("P", "C")))
-    return shown.translate(LOOK_ALIKES) or letters or lowered
+        return _spoken(lowered) or lowered
+    apart = unicodedata.normalize("NFKD", lowered.translate(LOOK_ALIKES))
+    bare = "".join(c for c in apart if not unicodedata.combining(c)).translate(LOOK_ALIKES)
+    return _spoken(bare) or bare or lowered
+
+
+def _spoken(text: str) -> str:
+    """Without punctuation and control characters."""
+    return "".join(c for c in text if c in _KEPT or not unicodedata.category(c).startswith(("P", "C")))
+
+
+def is_spoken(text: str) -> bool:
+    """Whether anything is left without punctuation."""
+    return bool(_spoken("".join(text.split())))
 
 
 def weight(text: str) -> int:

@@ -229,7 +229,7 @@ def _text(job: Job, quoted: Quoted, brand: Brand | None, lane: Lane, ruleset: Ru
         [] if too_long else texts,
         brand,
         lane,
-        other_text_allowed=any(notes.has(t) for t in lexicon.other_text_tags),
+        other_text_allowed=any(notes.has(t) for t in lexicon.other_text_tags) and not notes.has("no-text"),
     )
     if len(contract.phrases) > lexicon.phrases_max:
         notes.raise_to(

@@ -14,13 +14,15 @@ from typing import Final
 
 from rapidfuzz.distance import Indel
 
-from rules.folding import Fold, fold, weight
+from rules.folding import Fold, fold, is_spoken, weight
 from rules.packing import Candidate, pack
 from rules.units import Unit, bounds, once_each, units_of
 from schemas.events import Phrase, TextContract, TextRead
 
 CANDIDATES_MAX: Final = 48
 """Most ways to show one phrase that are weighed."""
+STEPS_MAX: Final = 5_000
+"""Most pieces that are tried for one phrase; a poster needs tens. Beyond, the match is called incomplete."""
 LENGTHS: Final = (0.4, 2.0)
 """How short or long, as a share of the phrase, pieces may be that are taken for a wrong writing of it."""
 LIKENESS: Final = 0.5
@@ -46,6 +48,14 @@ class Shown:
     seen: str
     confidence: float
     likeness: float
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Ways to show one phrase. `complete` is False where there were too many pieces to try."""
+
+    candidates: Sequence[Candidate]
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +99,9 @@ def match_read(contract: TextContract, read: TextRead) -> Match:
     complete = True
     for level in (Level.EXACT, Level.LOOKS_LIKE, Level.DIFFERENT):
         waiting = [i for i in range(len(phrases)) if i not in found]
-        packing = pack([_options(phrases[i], units, free, level) for i in waiting])
-        complete = complete and packing.complete
+        options = [_options(phrases[i], units, free, level) for i in waiting]
+        packing = pack([o.candidates for o in options])
+        complete = complete and packing.complete and all(o.complete for o in options)
         for i, candidate in zip(waiting, packing.chosen, strict=True):
             if candidate is not None:
                 free -= candidate.units
@@ -118,82 +129,98 @@ def _joined(units: Sequence[Unit]) -> str:
     return " ".join(u.text for u in units)
 
 
-def _options(phrase: Phrase, units: Sequence[Unit], free: set[int], level: Level) -> list[Candidate]:
+def _options(phrase: Phrase, units: Sequence[Unit], free: set[int], level: Level) -> Options:
     if level is Level.DIFFERENT:
-        return _alike(phrase, units, free)
-    exact = Fold.CASED if phrase.strict else Fold.PLAIN
-    kind = Fold.LOOK if level is Level.LOOKS_LIKE else exact
-    cased = kind is Fold.CASED and not phrase.case_sensitive
-    folded = {i: _key(units[i].text, kind, lower=cased) for i in sorted(free)}
-    wanted = _key(phrase.text, kind, lower=cased)
-    if kind is Fold.PLAIN and phrase.case_sensitive:
-        folded = {i: _letters(units[i].text) for i in sorted(free)}
-        wanted = _letters(phrase.text)
+        return Options(_alike(phrase, units, free), complete=True)
+    # A dash or a bullet between words says nothing, but where the phrase itself is made of such marks.
+    marks_count = (phrase.strict and level is Level.EXACT) or not is_spoken(phrase.text)
+    folded = {
+        i: _key(units[i].text, phrase, level) if marks_count or is_spoken(units[i].text) else "" for i in sorted(free)
+    }
+    search = _Spelling(units, folded)
     out: list[Candidate] = []
-    for run in _runs(wanted, units, folded):
+    for run in search.runs(_key(phrase.text, phrase, level)):
         gaps = sum(units[b].box - units[a].box > 1 for a, b in pairwise(run))
         # More than any sum of gaps, so that the most phrases are found before the tidiest places.
         out.append(Candidate(frozenset(run), 1000.0 - gaps))
         if len(out) == CANDIDATES_MAX:
             break
-    return out
+    return Options(out, complete=search.steps < STEPS_MAX)
 
 
-def _key(text: str, kind: Fold, *, lower: bool) -> str:
-    return fold(text, kind).casefold() if lower else fold(text, kind)
+def _key(text: str, phrase: Phrase, level: Level) -> str:
+    """The letters that count for a phrase at a level."""
+    if level is Level.LOOKS_LIKE:
+        return fold(text, Fold.LOOK)
+    if not phrase.strict and not phrase.case_sensitive:
+        return fold(text, Fold.PLAIN)
+    kept = fold(text, Fold.CASED if phrase.strict else Fold.LETTERS)
+    return kept if phrase.case_sensitive else kept.casefold()
 
 
-def _letters(text: str) -> str:
-    """Without punctuation, with its case."""
-    kept = [c for c in fold(text, Fold.CASED) if fold(c, Fold.PLAIN) != c or weight(c)]
-    return "".join(kept)
+class _Spelling:
+    """Finds runs of units that spell a phrase, nearest first.
 
+    A phrase is broken only at the end of a box, and goes on where a later one begins; pieces without
+    letters, such as a dash, may stand between.
+    """
 
-def _runs(wanted: str, units: Sequence[Unit], folded: Mapping[int, str]) -> Iterator[tuple[int, ...]]:
-    """Runs of units that spell a phrase. A phrase is broken only at the end of a box, and goes on where one begins."""
+    def __init__(self, units: Sequence[Unit], folded: Mapping[int, str]) -> None:
+        self._units, self._folded = units, folded
+        self.steps = 0
+        first: dict[int, int] = {}
+        for i, text in folded.items():
+            if text:
+                first.setdefault(units[i].box, i)
+        self._starts = tuple(first.values())
 
-    def grow(run: tuple[int, ...], rest: str) -> Iterator[tuple[int, ...]]:
+    def runs(self, wanted: str) -> Iterator[tuple[int, ...]]:
+        """Runs whose letters are exactly those of the phrase."""
+        for i, text in self._folded.items():
+            if text and wanted.startswith(text):
+                yield from self._grow((i,), wanted[len(text) :])
+
+    def _grow(self, run: tuple[int, ...], rest: str) -> Iterator[tuple[int, ...]]:
         if not rest:
             yield run
             return
-        for i in _next(run[-1], units, folded):
-            if folded[i] and rest.startswith(folded[i]):
-                yield from grow((*run, i), rest[len(folded[i]) :])
+        for i in self._followers(run[-1]):
+            self.steps += 1
+            if self.steps >= STEPS_MAX:
+                return
+            if rest.startswith(self._folded[i]):
+                yield from self._grow((*run, i), rest[len(self._folded[i]) :])
 
-    for i, text in folded.items():
-        if text and wanted.startswith(text):
-            yield from grow((i,), wanted[len(text) :])
-
-
-def _next(i: int, units: Sequence[Unit], folded: Mapping[int, str]) -> Iterator[int]:
-    if not units[i].last:
-        follower = i + 1
-        # A piece without letters, such as a dash, may stand between.
-        while follower in folded and not folded[follower] and not units[follower].last:
-            follower += 1
-        if follower in folded:
-            yield follower
-        return
-    for j in folded:
-        if j > i and units[j].place == 0:
-            yield j
+    def _followers(self, i: int) -> Iterator[int]:
+        while not self._units[i].last:
+            i += 1
+            if i not in self._folded:
+                return
+            if self._folded[i]:
+                yield i
+                return
+        for j in self._starts:
+            if self._units[j].box > self._units[i].box:
+                yield j
 
 
-def _alike(phrase: Phrase, units: Sequence[Unit], free: set[int]) -> list[Candidate]:
-    wanted = len(fold(phrase.text, Fold.LOOK))
-    order = sorted(free)
+def _alike(phrase: Phrase, units: Sequence[Unit], free: set[int]) -> tuple[Candidate, ...]:
+    """Stretches of pieces in reading order that are alike enough to be a wrong writing of the phrase."""
+    wanted = fold(phrase.text, Fold.LOOK)
+    order = [i for i in sorted(free) if weight(units[i].text)]
+    folded = [fold(units[i].text, Fold.LOOK) for i in order]
     out: list[Candidate] = []
     for a in range(len(order)):
-        for b in range(a + 1, len(order) + 1):
-            run = [units[i] for i in order[a:b]]
-            seen = _joined(run)
-            length = len(fold(seen, Fold.LOOK))
-            if length > wanted * LENGTHS[1] + 2:
+        seen = ""
+        for b in range(a, len(order)):
+            seen += folded[b]
+            if len(seen) > len(wanted) * LENGTHS[1] + 2:
                 break
-            like = likeness(phrase.text, seen) if length >= wanted * LENGTHS[0] else 0.0
-            if like >= LIKENESS and weight(seen):
-                out.append(Candidate(frozenset(order[a:b]), like))
-    return sorted(out, key=lambda c: -c.value)[:CANDIDATES_MAX]
+            if len(seen) >= len(wanted) * LENGTHS[0]:
+                like = Indel.normalized_similarity(wanted, seen)
+                if like >= LIKENESS:
+                    out.append(Candidate(frozenset(order[a : b + 1]), like))
+    return tuple(sorted(out, key=lambda c: -c.value)[:CANDIDATES_MAX])
 
 
 def _extra(contract: TextContract, read: TextRead, units: Sequence[Unit], free: set[int]) -> tuple[Extra, ...]:

@@ -9,7 +9,7 @@ from typing import Final
 from rules.folding import weight
 from rules.text import Extra, Level, Match, Shown, likeness, match_read
 from rules.thresholds import Thresholds
-from schemas.events import Defect, Lane, Phrase, RenderRequest, TextRead
+from schemas.events import Defect, FileRole, Lane, Phrase, RenderRequest, TextRead
 
 WRONG: Final = "wrong-text"
 MISSING: Final = "missing-text"
@@ -46,7 +46,7 @@ def judge_text(
         finding.doubts.append("There are too many ways to fit the text that was read to the text that was wanted.")
     for i, phrase in enumerate(request.text.phrases):
         _judge_phrase(phrase, [m.shown[i] for m in matches], request.lane, thresholds, finding)
-    _judge_extra(matches, thresholds, height_px, finding)
+    _judge_extra(matches, request, thresholds, height_px, finding)
     return finding
 
 
@@ -84,19 +84,31 @@ def _judge_phrase(
             finding.defects.append(_defect(MISSING, 0.0, evidence, certain=True))
 
 
-def _judge_extra(matches: Sequence[Match], thresholds: Thresholds, height_px: int, finding: TextFinding) -> None:
-    """Text that nobody asked for: certain where every reading saw it, doubtful where one did, else texture."""
+def _judge_extra(
+    matches: Sequence[Match], request: RenderRequest, thresholds: Thresholds, height_px: int, finding: TextFinding
+) -> None:
+    """Text that nobody asked for: certain where every reading saw it, doubtful where one did, else texture.
+
+    A logo file whose letters nobody wrote down may say anything, so there it is only doubtful; where they are
+    known, a reader may catch a part of them, drawn as they are.
+    """
+    allowed = request.text.allowed_extra
+    has_logo = any(f.role is FileRole.LOGO for f in request.job.files)
     told: list[str] = []
     for match in matches:
         for extra in match.extra:
             if not _counts(extra, thresholds, height_px) or any(likeness(extra.text, t) >= SAME_EXTRA for t in told):
+                continue
+            if has_logo and any(likeness(extra.text, a) >= thresholds["text.similar"] for a in allowed):
                 continue
             told.append(extra.text)
             others = [m for m in matches if m is not match]
             everywhere = all(any(_same(extra, e, thresholds) for e in m.extra) for m in others)
             word = "a second time" if extra.repeats else "though nobody asked for it"
             evidence = f"expected no such text, seen {extra.text!r} {word}"
-            finding.defects.append(_defect(EXTRA, extra.confidence, evidence, certain=everywhere))
+            finding.defects.append(
+                _defect(EXTRA, extra.confidence, evidence, certain=everywhere and (bool(allowed) or not has_logo))
+            )
 
 
 def _counts(extra: Extra, thresholds: Thresholds, height_px: int) -> bool:

@@ -31,6 +31,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "latents.std_max": (0, 1000),
     "latents.absmax_max": (0, 10000),
     "palette.cast_max": (0, 100),
+    "palette.branded_cast_max": (0, 100),
 }
 """Every threshold, as section.name, with the bounds of what makes sense."""
 

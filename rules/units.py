@@ -38,17 +38,16 @@ def units_of(read: TextRead, vocabulary: Iterable[str]) -> tuple[Unit, ...]:
 def once_each(words: Sequence[Word]) -> tuple[Word, ...]:
     """The words without second readings of one place, of which the surest stays."""
     kept: list[Word] = []
+    places: dict[str, list[int]] = {}
     for word in words:
-        twin = next((i for i, k in enumerate(kept) if _same(k, word)), None)
+        same = places.setdefault(fold(word.text, Fold.LOOK), [])
+        twin = next((i for i in same if overlap(kept[i], word) >= SAME_PLACE), None)
         if twin is None:
+            same.append(len(kept))
             kept.append(word)
         elif kept[twin].confidence < word.confidence:
             kept[twin] = word
     return tuple(kept)
-
-
-def _same(a: Word, b: Word) -> bool:
-    return fold(a.text, Fold.LOOK) == fold(b.text, Fold.LOOK) and overlap(a, b) >= SAME_PLACE
 
 
 def bounds(word: Word) -> tuple[float, float, float, float]:
