@@ -17,6 +17,7 @@ POISON_WORD = "q"
 
 def build(folder: Path) -> Path:
     """Write the pipeline to a folder, as from_pretrained wants it."""
+    torch.set_num_threads(1)  # models this small only wait for each other
     cast(Any, torch).manual_seed(0)
     words = _clip_tokenizer(folder / "words")
     pieces = _t5_tokenizer(folder / "pieces")

@@ -1,0 +1,167 @@
+"""What every engine keeps to: the simulator, typeset, and sd3 with a tiny pipeline of the real classes."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from rules.engines import EngineKind
+from schemas.events import FailureKind, RenderFailure, RenderRequest
+from tests import renders
+from workers.engines.port import Engine, Rendered
+from workers.engines.simulator import Simulator
+from workers.engines.typeset import Typeset
+
+Pixels = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An engine and how to ask it for something."""
+
+    engine: Engine
+    ask: Callable[..., RenderRequest]
+    too_large: tuple[int, int]
+    exact: bool
+    """Whether a batch gives the very bytes that a job alone gives, and not only pixels within one step."""
+
+
+def _drawn(kind: EngineKind) -> Subject:
+    profile = renders.profile(kind, max_pixels=1024 * 1024)
+
+    def ask(**given: Any) -> RenderRequest:
+        usual: dict[str, Any] = {"texts": ["OPEN DAILY"], "size": (320, 256)}
+        return renders.request(**{**usual, **given})
+
+    engine = (
+        Typeset(profile, lambda _: renders.NORTHWIND)
+        if kind is EngineKind.TYPESET
+        else Simulator(profile, lambda _: renders.NORTHWIND, {})
+    )
+    return Subject(engine=engine, ask=ask, too_large=(2048, 2048), exact=True)
+
+
+def _sd3(folder: Path) -> Subject:
+    pytest.importorskip("diffusers")
+    from tests import sd3_tiny
+    from workers.engines import sd3
+
+    profile = renders.profile(
+        EngineKind.SD3, scheduler=renders.EULER, steps=2, guidance=3.5, max_pixels=128 * 128, batch=4
+    )
+
+    def ask(**given: Any) -> RenderRequest:
+        usual: dict[str, Any] = {"size": (64, 80), "scheduler": renders.EULER, "steps": 2, "guidance": 3.5}
+        return renders.request(**{**usual, **given})
+
+    return Subject(engine=sd3.load(profile, sd3_tiny.build(folder), "cpu"), ask=ask, too_large=(256, 256), exact=False)
+
+
+@pytest.fixture(
+    scope="module",
+    params=["simulator", "typeset", pytest.param("sd3", marks=pytest.mark.models)],
+)
+def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Subject:
+    if request.param == "sd3":
+        return _sd3(tmp_path_factory.mktemp("sd3"))
+    return _drawn(EngineKind(request.param))
+
+
+class Watch:
+    """Notes every attempt to connect while it is on (an audit hook cannot be taken away again)."""
+
+    def __init__(self) -> None:
+        self.on, self.seen = False, list[str]()
+        sys.addaudithook(self)
+
+    def __call__(self, event: str, args: tuple[Any, ...]) -> None:
+        if self.on and event in {"socket.connect", "socket.getaddrinfo"}:
+            self.seen.append(f"{event} {args!r}")
+
+
+@pytest.fixture(scope="module")
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture(autouse=True)
+def no_network(subject: Subject, watch: Watch) -> Iterator[None]:
+    watch.on = True
+    yield
+    watch.on = False
+    assert watch.seen == []
+
+
+def _pixels(result: Rendered | RenderFailure) -> Pixels:
+    assert isinstance(result, Rendered), result
+    image = Image.open(io.BytesIO(result.data))
+    image.load()
+    assert image.size == (result.width, result.height)
+    return np.asarray(image.convert("RGB"), dtype=np.int16)
+
+
+def test_one_result_for_each_request_in_order(subject: Subject) -> None:
+    asked = [subject.ask(seed=s) for s in (3, 1, 2)]
+    results = subject.engine.render(asked, {})
+    assert len(results) == 3
+    for one, result in zip(asked, results, strict=True):
+        alone = subject.engine.render([one], {})[0]
+        # One step of 255: a batch may add up its floats in another order.
+        assert np.abs(_pixels(result) - _pixels(alone)).max() <= (0 if subject.exact else 1)
+
+
+def test_the_declared_size_is_the_decoded_one_and_the_one_asked_for(subject: Subject) -> None:
+    one = subject.ask(seed=5)
+    result = subject.engine.render([one], {})[0]
+    assert _pixels(result).shape == (one.job.height, one.job.width, 3)
+    assert isinstance(result, Rendered)
+    assert (result.width, result.height, result.media_type) == (one.job.width, one.job.height, "image/png")
+    assert result.injected == ()
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_picture(subject: Subject) -> None:
+    first, again, other = (subject.engine.render([subject.ask(seed=s)], {})[0] for s in (11, 11, 12))
+    assert first == again
+    assert not np.array_equal(_pixels(first), _pixels(other))
+
+
+def test_an_invalid_request_is_a_failure_and_harms_no_batch_mate(subject: Subject) -> None:
+    good, large = subject.ask(seed=1), subject.ask(seed=2, size=subject.too_large)
+    odd = subject.ask(seed=3, scheduler="DDIMScheduler")
+    results = subject.engine.render([large, good, odd], {})
+    assert isinstance(results[0], RenderFailure)
+    assert results[0].kind is FailureKind.INVALID_REQUEST
+    assert isinstance(results[2], RenderFailure)
+    assert "DDIMScheduler" in results[2].message
+    assert np.array_equal(_pixels(results[1]), _pixels(subject.engine.render([good], {})[0]))
+
+
+def test_no_requests_no_results(subject: Subject) -> None:
+    assert list(subject.engine.render([], {})) == []
+
+
+def test_batches_are_bounded(subject: Subject) -> None:
+    assert 1 <= subject.engine.max_batch(subject.ask()) <= 8
+    assert subject.engine.max_batch(subject.ask(size=subject.too_large)) == 1
+
+
+def test_what_may_not_share_a_batch_has_another_key(subject: Subject) -> None:
+    key = subject.engine.batch_key
+    assert key(subject.ask(seed=1)) == key(subject.ask(seed=2))
+    assert key(subject.ask()) != key(subject.ask(size=(96, 96)))
+
+
+def test_it_says_what_it_is(subject: Subject) -> None:
+    engine = subject.engine
+    assert engine.backend in {"simulator", "typeset", "diffusers"}
+    assert engine.device == "cpu"
+    assert 64 < len(engine.model_digest) <= 128
