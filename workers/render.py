@@ -29,8 +29,8 @@ from workers.render_handler import STAGE, RenderHandler
 READY_S: Final = 60.0
 """How long to wait for the rulesets at the start."""
 PRIORITY: Final = (Lane.CRITICAL, Lane.EXPLORATORY)
-LOOK_AHEAD: Final = 32
-"""Two of the largest batches that a profile allows."""
+LOOK_AHEAD: Final = 64
+"""At least two of the largest batches that a profile allows."""
 
 
 @dataclass(slots=True)

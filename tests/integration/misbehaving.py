@@ -1,0 +1,130 @@
+"""An engine that misbehaves on demand, and requests for it: what the render worker must survive."""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from PIL import Image
+
+from rules.engines import EngineProfile
+from schemas import ids
+from schemas.errors import Poison, Transient
+from schemas.events import FailureKind, Preset, RenderFailure, RenderRequest, RenderRequested, Rung
+from tests.unit.rules import samples
+from workers.engines.port import Engine, Rendered
+
+ENGINE = "sd3.5-medium"
+TRUNCATED = "truncated bytes"
+GARBAGE = "garbage bytes"
+FAILS = "fails by itself"
+THROWS = "throws"
+SWALLOWS_MEMORY = "swallows memory"
+AWAY = "away"
+HANGS = "hangs"
+
+
+def picture(seed: int) -> bytes:
+    """A small PNG that differs by seed."""
+    out = io.BytesIO()
+    image = Image.effect_noise((64, 64), 40 + seed % 50).convert("RGB")
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+@dataclass(slots=True)
+class Misbehaving:
+    """Renders noise; what a prompt says is what goes wrong with its job, unless it is sampled safely."""
+
+    backend: str = "test"
+    device: str = "cpu"
+    model_digest: str = "misbehaving"
+    calls: list[int] = field(default_factory=list[int])
+    let_go: threading.Event = field(default_factory=threading.Event)
+
+    def batch_key(self, request: RenderRequest) -> str:
+        """One for each size."""
+        return f"{request.job.width}x{request.job.height}"
+
+    def max_batch(self, request: RenderRequest) -> int:
+        """As the profile allows for 512 x 512."""
+        return 24
+
+    def render(
+        self, requests: Sequence[RenderRequest], files: Mapping[str, bytes]
+    ) -> Sequence[Rendered | RenderFailure]:
+        """One result each, or whatever the worst job of the batch makes of it."""
+        self.calls.append(len(requests))
+        return [self._one(r) for r in requests]
+
+    def _one(self, request: RenderRequest) -> Rendered | RenderFailure:
+        wrong = request.prompt if request.sampling.preset is Preset.STANDARD else ""
+        data = picture(request.sampling.seed)
+        match wrong:
+            case "truncated bytes":
+                data = data[: len(data) // 2]
+            case "garbage bytes":
+                data = b"\x00\xff" * 500
+            case "fails by itself":
+                return RenderFailure(kind=FailureKind.BROKEN_LATENTS, message="latents are not finite")
+            case "throws":
+                raise ValueError("a bug in the engine")
+            case "swallows memory":
+                raise MemoryError("8 GB wanted")
+            case "away":
+                raise Transient("503 from upstream")
+            case "hangs":
+                self.let_go.wait(60)
+            case _:
+                pass
+        return Rendered(data=data, media_type="image/png", width=64, height=64, injected=())
+
+
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Serves one engine under one profile's name."""
+
+    served: Engine
+
+    def engine(self, profile: EngineProfile) -> Engine | None:
+        """The engine, for ENGINE alone."""
+        return self.served if profile.id == ENGINE else None
+
+
+def as_is(rendered: Rendered, *, palette: Sequence[str], steps: Sequence[str]) -> Rendered:
+    """Finishes nothing."""
+    return rendered
+
+
+def unfinishable(rendered: Rendered, *, palette: Sequence[str], steps: Sequence[str]) -> Rendered:
+    """Cannot finish anything."""
+    raise Poison("no colours at all")
+
+
+def wanted(n: int, prompt: str = "", *, key: str = "job") -> RenderRequested:
+    """The n-th job's first attempt."""
+    rules = samples.ruleset()
+    job = samples.job(prompt or "a lighthouse", f"{key}-{n}", width=512, height=512, seed=n)
+    routed = samples.routed(samples.job("a lighthouse at dawn", f"{key}-{n}", width=512, height=512, seed=n))
+    request = replace(
+        routed,
+        job=job,
+        engine=ENGINE,
+        prompt=prompt or "a lighthouse",
+        sampling=rules.engines[ENGINE].preset(Preset.STANDARD).sampling(Preset.STANDARD, n),
+    )
+    return RenderRequested(event_id=ids.event_id(job.job_id, "test"), at_ms=1, request=request)
+
+
+def safer(event: RenderRequested) -> RenderRequested:
+    """The attempt that the ladder makes of a broken one."""
+    rules = samples.ruleset()
+    request = replace(
+        event.request,
+        attempt=event.request.attempt + 1,
+        rung=Rung.SAFER_SAMPLING,
+        sampling=rules.engines[ENGINE].preset(Preset.SAFE).sampling(Preset.SAFE, event.request.sampling.seed + 1),
+    )
+    return RenderRequested(event_id=ids.event_id(event.event_id, "test"), at_ms=2, request=request)
