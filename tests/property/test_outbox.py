@@ -18,11 +18,13 @@ from schemas.errors import Fatal, Transient
 STEPS: tuple[Step, ...] = get_args(Step)
 SOURCES = (Source("in", 0), Source("in", 1))
 WEATHER = ("fine", "aborted", "unclear, done", "unclear, not done")
-BAD_CALLS = st.builds(
-    lambda before, kinds: ["fine"] * before + kinds,
-    st.integers(0, 8),
-    st.lists(st.sampled_from(WEATHER), max_size=3),
-)
+
+
+def _weather(well: int, then: list[str]) -> list[str]:
+    return ["fine"] * well + then
+
+
+BAD_CALLS = st.builds(_weather, st.integers(0, 8), st.lists(st.sampled_from(WEATHER), max_size=3))
 """How the next calls go: usually the first ones well, for a commit is the last of several."""
 
 
