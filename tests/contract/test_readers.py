@@ -16,7 +16,7 @@ from workers.checks.readers import READERS, open_readers
 LINES = ("SUMMER SALE", "Fresh Coffee 60% OFF", "Saturday 14 June")
 
 
-def poster(lines: tuple[str, ...] = LINES, size: tuple[int, int] = (1024, 1024), points: int = 72) -> Pixels:
+def poster(lines: tuple[str, ...] = LINES, size: tuple[int, int] = (640, 480), points: int = 44) -> Pixels:
     art = Image.new("RGB", size, (250, 244, 230))
     pen = ImageDraw.Draw(art)
     for i, line in enumerate(lines):
@@ -47,8 +47,8 @@ def test_boxes_lie_in_the_picture_and_on_the_letters(reader: TextReader) -> None
     pixels = poster()
     for word in reader.read(pixels).words:
         xs, ys = word.box[0::2], word.box[1::2]
-        assert 0 <= min(xs) < max(xs) <= 1024
-        assert 0 <= min(ys) < max(ys) <= 1024
+        assert 0 <= min(xs) < max(xs) <= 640
+        assert 0 <= min(ys) < max(ys) <= 480
         inside = pixels[int(min(ys)) : int(max(ys)) + 1, int(min(xs)) : int(max(xs)) + 1]
         assert inside.min() < 60
         assert 0 <= word.confidence <= 1

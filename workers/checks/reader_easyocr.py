@@ -75,5 +75,7 @@ def open_easyocr(threads: int) -> EasyOcrReader:
             model_storage_directory=easyocr_en_models.model_dir(),
             download_enabled=False,
             verbose=False,
+            # Its quantisation goes through an interface that torch has given up.
+            quantize=False,
         )
     )
