@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 THUMB_PX: Final = 320
-TILE_W, PICTURE_H, CAPTION_H, GAP = 232, 232, 96, 16
+TILE_W, PICTURE_H, CAPTION_H, GAP = 232, 232, 108, 16
 MAX_TILES: Final = 400
 COLOURS: Final = {
     "accepted": "#2e7d4f",
@@ -117,6 +117,7 @@ def png(cards: Sequence[Card], *, title: str, columns: int = 6) -> bytes:
 def _tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, card: Card, x: int, y: int) -> None:
     colour = COLOURS[card.status]
     draw.rectangle((x, y, x + TILE_W, y + PICTURE_H + CAPTION_H), fill="#ffffff", outline="#e2ddd2")
+    draw.rectangle((x + 1, y + 4, x + TILE_W - 1, y + PICTURE_H), fill="#ece8df")
     draw.rectangle((x, y, x + TILE_W, y + 4), fill=colour)
     small = ImageFont.load_default(12)
     thumb = _decoded(card.data, (TILE_W - 2, PICTURE_H - 6))
@@ -127,6 +128,8 @@ def _tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, card: Card, x: int, y: 
     top = y + PICTURE_H + 8
     draw.text((x + 8, top), card.status.upper(), fill=colour, font=small)
     draw.text((x + TILE_W - 8, top), card.meta[:24], fill="#6d675e", font=small, anchor="ra")
-    caption = card.reasons[0] if card.reasons else card.prompt.strip()
-    for n, line in enumerate(textwrap.wrap(caption, 36, max_lines=4, placeholder=" …")):
-        draw.text((x + 8, top + 18 + n * 15), line, fill="#1d1b18", font=small)
+    prompt = textwrap.wrap(card.prompt.strip() or "(empty prompt)", 36, max_lines=2, placeholder=" …")
+    reason = textwrap.wrap(card.reasons[0] if card.reasons else "", 36, max_lines=3, placeholder=" …")
+    lines = [(line, "#6d675e") for line in prompt] + [(line, "#1d1b18") for line in reason]
+    for n, (line, ink) in enumerate(lines):
+        draw.text((x + 8, top + 18 + n * 15), line, fill=ink, font=small)
