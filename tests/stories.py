@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
 
 from schemas import ids
 from schemas.catalogue import (
@@ -283,7 +281,16 @@ def refused(of: Job) -> list[Said]:
     return [submitted(of), (PROMPTS_REFUSED, no)]
 
 
-def replayed(of: Job, replay_id: str, *, upto: int = 4) -> Sequence[Said]:
-    """The first `upto` records of a job's accepted way, as those of a replay."""
+def replayed(of: Job, replay_id: str) -> list[Said]:
+    """An attempt that a replay asked for, from its render request to its approval."""
     asked = request(of, replay_id=replay_id)
-    return [(t, replace(e, request=asked)) for t, e in accepted(of)[2 : 2 + upto] if hasattr(e, "request")]  # type: ignore[call-arg]
+    records, cause = _attempt(asked, ids.event_id(of.job_id, "ops", replay_id), START_MS + 120_000)
+    approved = AssetApproved(
+        event_id=ids.event_id(cause, "validation"),
+        at_ms=START_MS + 121_000,
+        request=asked,
+        rendering=rendering(asked),
+        judgement=judgement(Verdict.ACCEPT),
+        approved_by="validation",
+    )
+    return [*records, (DESIGN_QUEUE, approved)]

@@ -12,13 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 from pydantic import SecretStr
 
@@ -27,8 +29,8 @@ from audit.broker_check import against_broker
 from audit.chain import Kind
 from audit.migrate import connect, migrate
 from audit.verify import verify
-from broker.admin import Admin, admin_client
-from broker.clients import producer
+from broker.admin import admin_client
+from broker.clients import producer, reader
 from broker.settings import Settings
 from schemas.catalogue import render_topic
 from schemas.codec import Codec, LockedIds
@@ -58,18 +60,18 @@ def audited(settings: Settings, database: str) -> Settings:
 
 
 @pytest.fixture
-def admin(settings: Settings) -> Admin:
+def admin(settings: Settings) -> Any:
     return admin_client(settings)
 
 
 @pytest.fixture
-def topic(admin: Admin, unique: Callable[[str], str]) -> str:
+def topic(admin: Any, unique: Callable[[str], str]) -> str:
     name = render_topic(unique("engine")[:60], Lane.EXPLORATORY)
     create(admin, name)
     return name
 
 
-def create(admin: Admin, name: str, **config: str) -> None:
+def create(admin: Any, name: str, **config: str) -> None:
     new = NewTopic(name, num_partitions=3, replication_factor=1, config=config)
     admin.create_topics([new], operation_timeout=30)[name].result(30)
 
@@ -97,11 +99,11 @@ def send(settings: Settings, topic: str, numbers: Sequence[int], *, abort_every:
 
 
 @contextmanager
-def running(settings: Settings, **more: object) -> Iterator[None]:
+def running(settings: Settings) -> Generator[None]:
     """A sink in a thread; its error, if any, is raised at the end."""
     stop = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(sink.run, settings, stop, refresh_s=0.1, **more)  # pyright: ignore[reportArgumentType]
+        done = pool.submit(sink.run, settings, stop, refresh_s=0.1)
         try:
             yield
         finally:
@@ -159,10 +161,6 @@ def test_positions_pass_the_markers_of_transactions(audited: Settings, conn: psy
 
 
 def behind(settings: Settings, conn: psycopg.Connection, topic: str) -> list[int]:
-    from confluent_kafka import TopicPartition  # noqa: PLC0415
-
-    from broker.clients import reader  # noqa: PLC0415
-
     client = reader(settings, "test-ends")
     try:
         heads = ledger.heads(conn)
@@ -191,7 +189,7 @@ def test_bytes_that_are_no_record_are_kept_as_they_are(audited: Settings, conn: 
 
 
 def test_topics_and_partitions_that_come_later_are_read(
-    audited: Settings, conn: psycopg.Connection, topic: str, admin: Admin, unique: Callable[[str], str]
+    audited: Settings, conn: psycopg.Connection, topic: str, admin: Any, unique: Callable[[str], str]
 ):
     later = render_topic(unique("engine")[:60], Lane.CRITICAL)
     with running(audited):
@@ -200,7 +198,7 @@ def test_topics_and_partitions_that_come_later_are_read(
         create(admin, later)
         send(audited, later, range(20))
         until("the later topic", lambda: rows(conn, later) == 20)
-        admin.create_partitions([NewPartitions(topic, 5)])[topic].result(30)  # type: ignore[attr-defined]
+        admin.create_partitions([NewPartitions(topic, 5)])[topic].result(30)
         client = producer(audited)
         until(
             "the broker knows the partition",
@@ -304,16 +302,14 @@ def test_a_database_that_cuts_the_session_is_asked_again(audited: Settings, conn
 
 
 def test_records_that_expired_unread_are_a_gap_and_no_end(
-    audited: Settings, conn: psycopg.Connection, topic: str, admin: Admin
+    audited: Settings, conn: psycopg.Connection, topic: str, admin: Any
 ):
-    from confluent_kafka import TopicPartition  # noqa: PLC0415
-
     send(audited, topic, range(30))
     with running(audited):
         until("the first rows", lambda: rows(conn, topic) == 30)
     send(audited, topic, range(30, 60))
     ends = [ledger.heads(conn)[(topic, p)].next_offset + 3 for p in range(3)]
-    for future in admin.delete_records([TopicPartition(topic, p, end) for p, end in enumerate(ends)]).values():  # type: ignore[attr-defined]
+    for future in admin.delete_records([TopicPartition(topic, p, end) for p, end in enumerate(ends)]).values():
         future.result(30)
     with running(audited):
         until("three gaps", lambda: len(ledger.gaps(conn, topic)) == 3)
@@ -325,12 +321,12 @@ def test_records_that_expired_unread_are_a_gap_and_no_end(
 
 
 def test_a_topic_that_was_made_anew_is_read_as_a_new_generation(
-    audited: Settings, conn: psycopg.Connection, topic: str, admin: Admin, monkeypatch: pytest.MonkeyPatch
+    audited: Settings, conn: psycopg.Connection, topic: str, admin: Any
 ):
     send(audited, topic, range(60))
     with running(audited):
         until("the first rows", lambda: rows(conn, topic) == 60)
-        admin.delete_topics([topic])[topic].result(30)  # type: ignore[attr-defined]
+        admin.delete_topics([topic])[topic].result(30)
         until("the topic is gone", lambda: topic not in admin.list_topics(timeout=10).topics)
         create(admin, topic)
         send(audited, topic, range(100, 115))
