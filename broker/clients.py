@@ -17,6 +17,10 @@ FETCH_WAIT_MS: Final = 100
 """How long a broker holds an empty fetch. Data ends the wait at once; a new assignment waits this out."""
 FETCH_RETRY_MS: Final = 10
 """How soon a full local queue is looked at again; the client's default of 1 s costs throughput."""
+RETRY_MS: Final = (2, 250)
+"""First and longest pause before a request is sent again. A transaction that follows another closely is answered
+CONCURRENT_TRANSACTIONS once or twice, until the former's markers are written, which takes a few milliseconds: with the
+client's default of 100 ms, sending offsets took 92 ms (p50, measured on a busy machine), with 2 ms it took 7 ms."""
 MAX_MESSAGE_BYTES: Final = 1_048_576
 """Largest record, as the topics' max.message.bytes."""
 
@@ -116,6 +120,7 @@ def producer(settings: Settings, *, transactional_id: str | None = None, linger_
     }
     if transactional_id is not None:
         config["transactional.id"] = transactional_id
+        config["retry.backoff.ms"], config["retry.backoff.max.ms"] = RETRY_MS
         config["transaction.timeout.ms"] = TRANSACTION_TIMEOUT_MS
         config["delivery.timeout.ms"] = TRANSACTION_TIMEOUT_MS
     return Producer(config)
