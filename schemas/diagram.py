@@ -107,8 +107,6 @@ def _text(x: float, y: float, said: str, css: str, fill: str = INK, anchor: str 
 def _lines(name: str) -> list[str]:
     """A topic's name in at most two lines, broken at a dot where it is long."""
     name = name.translate(_BRACES)
-        "}", "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
-    )
     head, dot, tail = name.partition(".")
     return [name] if len(name) <= 14 or not dot else [head + dot, tail]
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
-import jsonschema
 import pytest
 import yaml
+from jsonschema.validators import validator_for
 
 from schemas import avro_files as files
 from schemas.catalogue import Topic, catalogue
@@ -26,7 +26,7 @@ def row(name: str, written_by: tuple[str, ...], read_by: tuple[str, ...]) -> Top
 
 def complaints(document: object) -> list[str]:
     schema = json.loads(SPEC.read_text(encoding="utf-8"))
-    validator = jsonschema.validators.validator_for(schema)(schema)
+    validator = validator_for(schema)(schema)
     return [f"{e.json_path}: {e.message[:200]}" for e in validator.iter_errors(document)]
 
 
@@ -51,11 +51,8 @@ def test_every_reference_in_the_document_leads_somewhere():
     document = asyncapi(catalogue())
     used = {op["channel"]["$ref"].removeprefix("#/channels/") for op in document["operations"].values()}
     assert used == set(document["channels"])
-    messages = {
-        m["$ref"].removeprefix("#/components/messages/")
-        for c in document["channels"].values()
-        for m in c["messages"].values()
-    }
+    uses = [use for channel in document["channels"].values() for use in channel["messages"].values()]
+    messages = {use["$ref"].removeprefix("#/components/messages/") for use in uses}
     assert messages == set(document["components"]["messages"]) == set(files.record_names())
     assert len(document["channels"]) == len(catalogue())
 
