@@ -26,13 +26,17 @@ class Settings(BaseModel):
     config_dir: Path = Field(Path("config"), description="Folder with pipeline.yml and what it names.")
 
     kafka_bootstrap: str = Field("", description="host:port,… of an external Kafka; empty starts the embedded one.")
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    kafka_sasl_username: str = ""
-    kafka_sasl_password: SecretStr = SecretStr("")
-    kafka_ssl_ca_file: Path | None = None
-    kafka_ssl_cert_file: Path | None = None
-    kafka_ssl_key_file: Path | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How to speak to Kafka."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="How to log in, where the protocol is SASL."
+    )
+    kafka_sasl_username: str = Field("", description="User name for SASL.")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="Password for SASL.")
+    kafka_ssl_ca_file: Path | None = Field(None, description="PEM of the authority that signed the brokers' keys.")
+    kafka_ssl_cert_file: Path | None = Field(None, description="PEM of our own certificate, for mutual TLS.")
+    kafka_ssl_key_file: Path | None = Field(None, description="PEM of our own key, for mutual TLS.")
     kafka_replication_factor: int = Field(1, ge=1, le=9, description="Replicas of topics that are created.")
 
     schema_registry_url: str = Field("", description="Schema Registry; empty takes ids from the lock file.")
@@ -43,9 +47,9 @@ class Settings(BaseModel):
 
     store_url: str = Field("", description="file:///… or s3://bucket/prefix (gs://, az://); empty is in state_dir.")
     store_s3_endpoint: str = Field("", description="S3-compatible endpoint, for example a MinIO.")
-    store_s3_region: str = "us-east-1"
-    store_s3_access_key_id: str = ""
-    store_s3_secret_access_key: SecretStr = SecretStr("")
+    store_s3_region: str = Field("us-east-1", description="Region of the bucket.")
+    store_s3_access_key_id: str = Field("", description="Access key of the store.")
+    store_s3_secret_access_key: SecretStr = Field(SecretStr(""), description="Secret key of the store.")
 
     engines: tuple[str, ...] = Field(
         (), description="Engines that render workers here serve; empty: those this machine can run."
@@ -60,7 +64,7 @@ class Settings(BaseModel):
     batch_wait_s: float = Field(0.01, ge=0, le=60, description="Longest wait to fill a render batch, seconds.")
     inspect_threads: int = Field(1, ge=1, le=64, description="Cores that the text readers of one process may use.")
     max_attempt_age_s: float = Field(600, gt=0, description="A render that takes longer fails as a time-out.")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_json: bool | None = Field(None, description="JSON log lines; unset: when standard error is no terminal.")
 
     @property
@@ -78,7 +82,7 @@ def load(state_dir: Path | None = None, environ: Mapping[str, str] | None = None
     given = {k.removeprefix(PREFIX).lower(): v for k, v in env.items() if k.startswith(PREFIX)}
     folder = state_dir or Path(given.get("state_dir", ".presscheck"))
     endpoints = folder / ENDPOINTS_FILE
-    written = json.loads(endpoints.read_text(encoding="utf-8")) if endpoints.exists() else {}
+    written: dict[str, object] = json.loads(endpoints.read_text(encoding="utf-8")) if endpoints.exists() else {}
     merged: dict[str, object] = {**written, **given, "state_dir": folder}
     if isinstance(engines := merged.get("engines"), str):
         merged["engines"] = tuple(e.strip() for e in engines.split(",") if e.strip())

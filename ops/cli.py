@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "report": "report:report",
     "audit": "audit:app",
     "topics": "topics:topics",
+    "schemas": "schemas:app",
     "run": "stack:run",
     "bench": "bench:app",
     "doctor": "doctor:doctor",

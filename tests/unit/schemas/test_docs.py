@@ -24,7 +24,7 @@ def row(name: str, written_by: tuple[str, ...], read_by: tuple[str, ...]) -> Top
     return dataclasses.replace(catalogue()[0], name=name, written_by=written_by, read_by=read_by)
 
 
-def complaints(document: object) -> list[str]:
+def complaints(document: Any) -> list[str]:
     schema = json.loads(SPEC.read_text(encoding="utf-8"))
     validator = validator_for(schema)(schema)
     return [f"{e.json_path}: {e.message[:200]}" for e in validator.iter_errors(document)]
