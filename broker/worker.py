@@ -47,8 +47,9 @@ class WorkerPlan:
     """What to run.
 
     `lanes` are topic lists by priority: each has a consumer of its own in group `group`, and a look-ahead of
-    `look_ahead` records (about two batches). `transactional_id` is unique to this process and start. `drain_s`
-    bounds how long the batch under way may take to finish after a stop. `seed` draws the jitter of pauses.
+    `look_ahead` records (about two batches). A batch that is not full waits `batch_wait_s` for company.
+    `transactional_id` is held by this process alone (see `worker_slot`). `drain_s` bounds how long the batch under
+    way may take to finish after a stop. `seed` draws the jitter of pauses.
     """
 
     stage: str
@@ -56,6 +57,7 @@ class WorkerPlan:
     lanes: Sequence[Sequence[str]]
     transactional_id: str
     look_ahead: int = 32
+    batch_wait_s: float = 0.0
     drain_s: float = DRAIN_S
     seed: int = 0
     now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
@@ -101,7 +103,7 @@ class _Worker:
             codec=codec,
             transactions=self._transactions,
             now_ms=plan.now_ms,
-            batch_wait_s=settings.batch_wait_s,
+            batch_wait_s=plan.batch_wait_s,
             fault=plan.fault,
         )
         self._done: queue.Queue[Worked | None] = queue.Queue(maxsize=1)

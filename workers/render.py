@@ -115,6 +115,7 @@ def main(settings: Settings) -> int:
             ],
             transactional_id=slot,
             look_ahead=LOOK_AHEAD,
+            batch_wait_s=settings.batch_wait_s,
         )
         run_worker(plan, settings, Codec(LockedIds()), handler, stop)
     return 0

@@ -71,7 +71,10 @@ class Stages:
             thread.start()
 
     def plan(self, stage: str, name: str, topic: str) -> WorkerPlan:
-        return WorkerPlan(stage=stage, group=name, lanes=[[topic]], transactional_id=name, look_ahead=64)
+        # A long wait for company, so that all jobs come in one batch.
+        return WorkerPlan(
+            stage=stage, group=name, lanes=[[topic]], transactional_id=name, look_ahead=64, batch_wait_s=1.0
+        )
 
     def end(self) -> None:
         self.stop.set()
@@ -108,11 +111,10 @@ def test_broken_bytes_in_a_large_batch_hurt_only_their_own_job_which_then_arrive
 ) -> None:
     ensure_topics(settings, [])
     engine, name = Misbehaving(), unique("story")
-    slow = settings.model_copy(update={"batch_wait_s": 1.0})  # so that all of them come in one batch
     events = [wanted(n, BROKEN.get(n, ""), key=name) for n in range(JOBS)]
     source = make_topic("render")
     submit(settings, source, events)
-    stages = Stages(slow, source, name, engine)
+    stages = Stages(settings, source, name, engine)
     try:
         first = until("all jobs are inspected", lambda: inspected(settings, events), 60)
         assert engine.calls[0] >= 16
