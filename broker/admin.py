@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, cast
 
 from confluent_kafka import (
-    OFFSET_INVALID,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -24,7 +22,7 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.cimpl import NewTopic
 
-from broker.clients import MAX_MESSAGE_BYTES, classed, kafka_config
+from broker.clients import MAX_MESSAGE_BYTES, classed, kafka_config, reader
 from broker.settings import Settings
 from schemas.catalogue import Topic, topics_for
 from schemas.errors import Fatal, Transient
@@ -32,14 +30,9 @@ from schemas.errors import Fatal, Transient
 WAIT_S: Final = 30.0
 """Longest wait for one answer of the broker."""
 RETRY_S: Final = 0.1
-LOADING: Final = frozenset(
-    {
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-    }
-)
-"""What a broker that has just started says of its groups."""
+FEW: Final = 4
+"""A lag as small as this is looked at: it may be nothing but the markers of transactions."""
+MARKERS_S: Final = 3.0
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 """Segment of a compacted topic: the newest one is never compacted, so it must not be as large as a day's keys."""
 HOUR_MS: Final = 3_600_000
@@ -78,7 +71,7 @@ class PartitionLag:
 
     @property
     def records(self) -> int:
-        """Offsets still to be read (transaction markers count, so it may say 1 where no record is left)."""
+        """Offsets still to be read; among records, the markers that end transactions count too."""
         return max(self.end - self.position, 0)
 
 
@@ -102,12 +95,6 @@ class Admin(Protocol):
 
     def describe_consumer_groups(self, group_ids: list[str]) -> Mapping[str, Future[Any]]:
         """Members and what they hold, for each group."""
-        ...
-
-    def list_consumer_group_offsets(
-        self, list_consumer_group_offsets_request: list[ConsumerGroupTopicPartitions]
-    ) -> Mapping[str, Future[ConsumerGroupTopicPartitions]]:
-        """Committed positions, for each group; one group a request."""
         ...
 
     def list_offsets(
@@ -226,7 +213,13 @@ def lag(settings: Settings, group: str, topics: Iterable[str]) -> tuple[Partitio
     The positions of the apps sanity and validation lie in their side groups, `<app>-outbox`. Raises Transient where
     the broker cannot be reached.
     """
-    return lag_behind(settings, _committed(admin_client(settings), group), topics)
+    wanted = _existing(admin_client(settings), topics)
+    return lag_behind(settings, _committed(settings, group, wanted), topics) if wanted else ()
+
+
+def _existing(client: Admin, topics: Iterable[str]) -> list[tuple[str, int]]:
+    there = _partitions(client)
+    return [(t, p) for t in topics if t in there for p in range(there[t])]
 
 
 def lag_behind(
@@ -234,16 +227,49 @@ def lag_behind(
 ) -> tuple[PartitionLag, ...]:
     """The same for positions that lie elsewhere: next offset by topic and partition."""
     client = admin_client(settings)
-    there = _partitions(client)
-    wanted = [(t, p) for t in topics if t in there for p in range(there[t])]
+    wanted = _existing(client, topics)
     if not wanted:
         return ()
     starts = _offsets(client, wanted, cast("OffsetSpec", OffsetSpec.earliest()))
     ends = _offsets(client, wanted, cast("OffsetSpec", OffsetSpec.latest()))
-    return tuple(
+    found = [
         PartitionLag(topic=t, partition=p, position=max(positions.get((t, p), 0), starts[t, p]), end=ends[t, p])
         for t, p in wanted
-    )
+    ]
+    done = _only_markers(settings, [f for f in found if 0 < f.records <= FEW])
+    return tuple(replace(f, position=f.end) if (f.topic, f.partition) in done else f for f in found)
+
+
+def _only_markers(settings: Settings, few: list[PartitionLag]) -> set[tuple[str, int]]:
+    """Those of these partitions on which no record is left, only the marker of the last transaction.
+
+    A position stands after the last record, the end after the marker: without this look, a stage that has nothing
+    to do would seem to be behind for ever.
+    """
+    waiting = {(f.topic, f.partition): f for f in few}
+    done: set[tuple[str, int]] = set()
+    if not waiting:
+        return done
+    look = reader(settings, "lag-look")
+    try:
+        look.assign([TopicPartition(f.topic, f.partition, f.position) for f in few])
+        end = time.monotonic() + MARKERS_S
+        while waiting and time.monotonic() < end:
+            message = look.poll(RETRY_S)
+            if message is None:
+                continue
+            place = (cast("str", message.topic()), cast("int", message.partition()))
+            error = message.error()
+            if error is None:
+                waiting.pop(place, None)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name carries the underscore
+                if waiting.pop(place, None) is not None:
+                    done.add(place)
+            else:
+                raise classed(error, "look for records")
+    finally:
+        look.close()
+    return done
 
 
 def assigned(settings: Settings, group: str) -> frozenset[tuple[str, int]]:
@@ -259,22 +285,22 @@ def assigned(settings: Settings, group: str) -> frozenset[tuple[str, int]]:
     return frozenset((p.topic, p.partition) for m in answer.members for p in m.assignment.topic_partitions)
 
 
-def _committed(client: Admin, group: str) -> dict[tuple[str, int], int]:
-    asked = ConsumerGroupTopicPartitions(group)
-    end = time.monotonic() + WAIT_S
-    while True:
-        try:
-            answer = client.list_consumer_group_offsets([asked])[group].result(WAIT_S)
-            break
-        except KafkaException as e:
-            code = cast("KafkaError", e.args[0]).code()
-            if code == KafkaError.GROUP_ID_NOT_FOUND:
-                return {}
-            if code not in LOADING or time.monotonic() > end:
-                raise classed(e, f"positions of group {group}") from e
-        time.sleep(RETRY_S)
-    partitions = answer.topic_partitions or []
-    return {(p.topic, p.partition): p.offset for p in partitions if p.offset not in {OFFSET_INVALID, -1}}
+def _committed(settings: Settings, group: str, wanted: list[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    # Not AdminClient.list_consumer_group_offsets: while the broker still loads its groups, the answer to that one
+    # makes librdkafka 2.16 ask a consumer for its group where there is no consumer, and the process dies.
+    member, end = reader(settings, group), time.monotonic() + WAIT_S
+    try:
+        while True:
+            try:
+                answer = member.committed([TopicPartition(t, p) for t, p in wanted], timeout=WAIT_S)
+                return {(p.topic, p.partition): p.offset for p in answer if p.offset >= 0}
+            except KafkaException as e:
+                error = classed(e, f"positions of group {group}")
+                if isinstance(error, Fatal) or time.monotonic() > end:
+                    raise error from e
+                time.sleep(RETRY_S)  # a broker that has just started has not found its groups yet
+    finally:
+        member.close()
 
 
 def _offsets(client: Admin, wanted: list[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:

@@ -17,8 +17,11 @@ from schemas.events import Lane
 class Room(Protocol):
     """A module that is a process."""
 
-    def main(self, settings: Settings) -> None:
-        """Work until SIGTERM or SIGINT, then drain. Raises Fatal where only a fresh process may go on."""
+    def main(self, settings: Settings) -> int | None:
+        """Work until SIGTERM or SIGINT, then drain; the exit status.
+
+        Raises Fatal where only a fresh process may go on.
+        """
         ...
 
 
@@ -82,10 +85,10 @@ def stage(name: str) -> Stage | None:
     return next((s for s in STAGES if s.name == name), None)
 
 
-def run_stage(name: str, settings: Settings) -> None:
-    """Be the process of a stage until it is asked to stop. Only its own process imports a room."""
+def run_stage(name: str, settings: Settings) -> int:
+    """Be the process of a stage until it is asked to stop; the exit status. Only its own process imports a room."""
     found = stage(name)
     if found is None:
         raise BadConfig(f"there is no process {name!r}", mend=f"there are {', '.join(s.name for s in STAGES)}")
     room = cast("Room", import_module(found.module))
-    room.main(settings)
+    return room.main(settings) or 0

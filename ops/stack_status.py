@@ -79,7 +79,7 @@ def look(state_dir: Path, *, with_lag: bool = True) -> StackStatus:
         state_dir=str(state_dir.absolute()),
         supervisor_pid=row.supervisor.pid,
         ready_s=row.ready_s,
-        rss_mib=round(sum(p.rss_mib for p in processes) + memory_mib(row.supervisor.pid), 1),
+        rss_mib=round(sum(p.rss_mib for p in processes) + memory_mib(row.supervisor.pid, family=False), 1),
         ruleset_id=row.ruleset_id,
         endpoints=endpoints(settings),
         processes=processes,
@@ -121,30 +121,22 @@ def stage_lag(s: Stage, settings: Settings, engines: tuple[str, ...]) -> tuple[P
     return lag_behind(settings, positions, s.reads(engines))
 
 
-def memory_mib(pid: int | None) -> float:
-    """Resident memory of a process and its children, MiB; what they share is counted once (PSS) where Linux says."""
+def memory_mib(pid: int | None, *, family: bool = True) -> float:
+    """Resident memory of a process (and its children), MiB; what several share counts for each."""
     if pid is None:
         return 0.0
     try:
         process = psutil.Process(pid)
-        family = [process, *process.children(recursive=True)]
+        members = [process, *(process.children(recursive=True) if family else ())]
     except psutil.NoSuchProcess:
         return 0.0
     total = 0
-    for p in family:
+    for p in members:
         try:
-            total += _resident(p)
+            total += int(p.memory_info().rss)
         except psutil.NoSuchProcess:
             continue
     return round(total / MIB, 1)
-
-
-def _resident(process: psutil.Process) -> int:
-    # Postgres counts its shared buffers in every backend: the sum of plain RSS would count them a dozen times.
-    try:
-        return int(process.memory_full_info().pss)
-    except (psutil.AccessDenied, AttributeError):
-        return int(process.memory_info().rss)
 
 
 def _process(row: stack_state.ProcessRow, behind: int | None) -> ProcessStatus:

@@ -34,6 +34,6 @@ def stack(
             title=seen.machine,
         )
         print_table(("process", ">MiB"), [(name, f"{mib:.0f}") for name, mib in seen.processes.items()])
-        out().print("Memory is PSS where the kernel gives it: pages that processes share count once.")
+        out().print("Memory is RSS, summed: pages that processes share count for each of them.")
     if not seen.within_limits:
         raise typer.Exit(EXIT_FINDING)

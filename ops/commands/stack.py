@@ -151,4 +151,4 @@ def run(
         changes["stand_in"] = stand_in
     settings = settings.model_copy(update=changes)
     logs.set_up(settings, process=process)
-    run_stage(process, settings)
+    raise typer.Exit(run_stage(process, settings))

@@ -66,3 +66,21 @@ def test_lag_is_what_the_group_has_still_to_read(
         member.close()
     (only,) = lag(settings, group, [topic, "no-such-topic"])
     assert (only.topic, only.partition, only.records) == (topic, 0, 5 - read)
+
+
+def test_the_marker_of_a_transaction_is_no_lag(
+    settings: Settings, make_topic: MakeTopic, unique: Callable[[str], str]
+) -> None:
+    topic, group = make_topic("in"), unique("group")
+    out = producer(settings, transactional_id=unique("tx"))
+    out.init_transactions(30)
+    out.begin_transaction()
+    out.produce(topic, value=b"only")
+    out.commit_transaction(30)
+    (before,) = lag(settings, group, [topic])
+    assert before.records == 2
+    member = reader(settings, group)
+    member.commit(offsets=[TopicPartition(topic, 0, 1)], asynchronous=False)
+    member.close()
+    (after,) = lag(settings, group, [topic])
+    assert after.records == 0
