@@ -73,8 +73,10 @@ class Stage(Protocol):
 class StageDecider:
     """Makes a stage's decisions into bytes. `now_ms` is the clock, milliseconds since 1970 UTC."""
 
-    def __init__(self, stage: Stage, codec: Codec, now_ms: Callable[[], int]) -> None:
-        self._stage, self._codec, self._now_ms = stage, codec, now_ms
+    def __init__(
+        self, stage: Stage, codec: Codec, now_ms: Callable[[], int], *, max_output_bytes: int = MAX_OUTPUT_BYTES
+    ) -> None:
+        self._stage, self._codec, self._now_ms, self._max_output_bytes = stage, codec, now_ms, max_output_bytes
         records = {t.name: t.records for t in catalogue.catalogue()}
         self._records: Mapping[str, tuple[str, ...]] = {t: records[t] for t in stage.inputs}
 
@@ -106,9 +108,11 @@ class StageDecider:
 
     def _encoded(self, output: Output) -> Outgoing:
         value = self._codec.encode(output.event)
-        if len(value) > MAX_OUTPUT_BYTES:
+        if len(value) > self._max_output_bytes:
             record = type(output.event).__name__
-            raise Poison(f"the {record} for {output.topic} has {len(value)} bytes, at most {MAX_OUTPUT_BYTES} fit")
+            raise Poison(
+                f"the {record} for {output.topic} has {len(value)} bytes, at most {self._max_output_bytes} fit"
+            )
         return Outgoing(topic=output.topic, key=output.key.encode(), value=value, partition=output.partition)
 
     def _dead(self, inbound: Inbound, error: Poison, at_ms: int) -> Outgoing:
