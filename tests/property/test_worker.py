@@ -135,6 +135,12 @@ class World:
             # The broker finds out later: the session ends by `expire`, the open transaction by `time-out`.
             self.workers[n] = self.start()
 
+    def warm_up(self) -> None:
+        """Both have partitions and records before anything goes wrong."""
+        for worker in self.workers:
+            for what in ("hear", "grant", "grant", "listen", "listen", "fetch", "fetch", "listen", "listen", "listen"):
+                self.happen(what, worker)
+
     def settle_down(self) -> None:
         """No more faults: the dead expire, and the living get everything done."""
         self.calm = True
@@ -165,6 +171,7 @@ def test_nothing_is_lost_and_nothing_twice(
 ) -> None:
     broker = ModelBroker(made)
     world = World(broker, data)
+    world.warm_up()
     for what, n in acts:
         world.act(what, n)
     world.settle_down()
@@ -208,6 +215,57 @@ def test_a_crash_after_each_step_is_made_good(step: str) -> None:
             broker.time_out(worker.name)
     assert crashes == [step, step]
     assert [whence(t, v) for t, _, v in broker.published] == [f"{CRITICAL}/0/{n}" for n in range(8)]
+
+
+def one_partition() -> tuple[ModelBroker, ModelWorker, ModelWorker]:
+    """A broker with three records, a worker that has them in its look-ahead, and another with nothing yet."""
+    place: Place = (CRITICAL, 0)
+    values = [an_event(place, n, "good", "a") for n in range(3)]
+    records = [Record(topic=CRITICAL, partition=0, offset=n, key=b"k", value=v) for n, v in enumerate(values)]
+    broker = ModelBroker({place: records})
+    former = ModelWorker("former", broker, CODEC, lambda _: None, TOPICS)
+    former.grant(place)
+    for _ in range(4):
+        former.be_quiet()
+        former.fetch()
+    former.be_quiet()
+    return broker, former, ModelWorker("next", broker, CODEC, lambda _: None, TOPICS)
+
+
+def do_all(broker: ModelBroker, worker: ModelWorker) -> None:
+    for _ in range(20):
+        worker.hear()
+        worker.be_quiet()
+        worker.fetch()
+        worker.engine_turn()
+        worker.commit_turn()
+    assert broker.finished
+
+
+def test_a_batch_under_way_for_a_revoked_partition_is_left_to_its_new_owner() -> None:
+    broker, former, following = one_partition()
+    former.engine_turn()
+    former.engine_turn()
+    former.ask_back((CRITICAL, 0))
+    former.be_quiet()
+    following.grant((CRITICAL, 0))
+    do_all(broker, following)
+    for _ in range(6):
+        former.commit_turn()
+    assert [whence(t, v) for t, _, v in broker.published] == [f"{CRITICAL}/0/{n}" for n in range(3)]
+
+
+def test_a_fresh_epoch_does_not_hide_a_loss_that_was_not_heard_of_yet() -> None:
+    broker, former, following = one_partition()
+    broker.expire(former.name)
+    former.hear()  # it is a member again, with a new epoch; that its partition is gone still queues up
+    following.grant((CRITICAL, 0))
+    do_all(broker, following)
+    for _ in range(2):
+        former.engine_turn()
+    for _ in range(6):
+        former.commit_turn()
+    assert [whence(t, v) for t, _, v in broker.published] == [f"{CRITICAL}/0/{n}" for n in range(3)]
 
 
 def test_critical_goes_first_and_exploratory_does_not_starve() -> None:
