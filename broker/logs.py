@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 from structlog.contextvars import bound_contextvars
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 from broker.settings import Settings
@@ -51,7 +52,7 @@ def set_up(settings: Settings, *, process: str) -> None:
         cache_logger_on_first_use=False,
     )
     last: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
+        [_traceback(), structlog.processors.JSONRenderer(ensure_ascii=False, default=str)]
         if as_json
         else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
@@ -72,6 +73,11 @@ def set_up(settings: Settings, *, process: str) -> None:
         library.setLevel(max(level, least))
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(process=process)
+
+
+def _traceback() -> Processor:
+    """Tracebacks without local variables: those hold passwords, prompts and whole batches."""
+    return structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
 
 
 @contextmanager
