@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 BIDI: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -26,19 +27,21 @@ class View:
 
     original: str
     text: str
-    starts: tuple[int, ...]
-    ends: tuple[int, ...]
+    starts: Sequence[int]
+    ends: Sequence[int]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Offsets in the original of a non-empty span of the view."""
         return self.starts[start], self.ends[end - 1]
 
 
+@lru_cache(maxsize=64)
 def composed(original: str) -> View:
     """The text in NFC without hidden characters."""
     return _view(original, lambda c: c)
 
 
+@lru_cache(maxsize=64)
 def skeleton(original: str) -> View:
     """As composed, with look-alikes of other scripts and full-width letters as plain Latin ones."""
     return _view(original, _plain_letter)
@@ -50,29 +53,38 @@ def _plain_letter(char: str) -> str:
 
 
 def _view(original: str, fold: Callable[[str], str]) -> View:
+    if original.isascii():
+        return View(original, original, range(len(original)), range(1, len(original) + 1))
     out: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
     for start, end in _clusters(original):
+        if end - start == 1 and original[start].isascii():
+            out.append(original[start])
+            starts.append(start)
+            ends.append(end)
+            continue
         for char in unicodedata.normalize("NFC", original[start:end]):
             if char not in ZERO_WIDTH and char not in BIDI:
                 out.append(fold(char))
                 starts.append(start)
                 ends.append(end)
-    return View(original, "".join(out), tuple(starts), tuple(ends))
+    return View(original, "".join(out), starts, ends)
 
 
 def _clusters(text: str) -> Iterator[tuple[int, int]]:
     """Each character with the combining marks behind it."""
     start = 0
     for i in range(1, len(text) + 1):
-        if i == len(text) or not unicodedata.combining(text[i]):
+        if i == len(text) or text[i].isascii() or not unicodedata.combining(text[i]):
             yield start, i
             start = i
 
 
 def mixed_words(text: str) -> Iterator[tuple[int, int]]:
     """Words that mix Latin with letters of another script that look like Latin ones."""
+    if text.isascii():
+        return
     for word in _WORD.finditer(text):
         letters = word.group()
         if any(c in LATIN_OF for c in letters) and any(_is_latin(c) for c in letters):
@@ -80,9 +92,9 @@ def mixed_words(text: str) -> Iterator[tuple[int, int]]:
 
 
 def hidden(text: str) -> Iterator[tuple[int, int]]:
-    """Zero-width characters where none belongs: beside letters of scripts that do not join."""
+    """Zero-width characters where none belongs: beside nothing that joins."""
     for i, char in enumerate(text):
-        if char in ZERO_WIDTH and any(_stands_alone(text[j]) for j in (i - 1, i + 1) if 0 <= j < len(text)):
+        if char in ZERO_WIDTH and not any(_joins(text[j]) for j in (i - 1, i + 1) if 0 <= j < len(text)):
             yield i, i + 1
 
 
@@ -94,7 +106,7 @@ def bidi(text: str) -> Iterator[tuple[int, int]]:
 
 
 def without_hidden(text: str) -> str:
-    """NFC without marks of direction, and without zero-width characters beside letters that stand alone."""
+    """NFC without marks of direction, and without zero-width characters where none belongs."""
     drop = {start for start, _ in hidden(text)} | {start for start, _ in bidi(text)}
     return unicodedata.normalize("NFC", "".join(c for i, c in enumerate(text) if i not in drop))
 
@@ -103,5 +115,8 @@ def _is_latin(char: str) -> bool:
     return unicodedata.name(char, "").startswith("LATIN")
 
 
-def _stands_alone(char: str) -> bool:
-    return char.isdigit() or unicodedata.name(char, "").startswith(("LATIN", "CYRILLIC", "GREEK"))
+def _joins(char: str) -> bool:
+    """Whether a joiner may stand beside it: emoji, and letters of scripts that join."""
+    if char.isascii() or char.isspace() or char in ZERO_WIDTH:
+        return False
+    return not unicodedata.name(char, "").startswith(("LATIN", "CYRILLIC", "GREEK"))

@@ -146,8 +146,10 @@ def palette_defects(
     limits: Mapping[str, float],
     brand: Brand | None,
 ) -> list[Defect]:
-    """Colours against the brand. Certain for designs; a picture that only goes with a brand is shown to a person,
-    and only where one hue lies over it as well: a red jacket in a green wood is no fault.
+    """Colours against the brand: certain for designs.
+
+    A picture that only goes with a brand is shown to a person, and only where one hue lies over it as well: a
+    red jacket in a green wood is no fault.
     """
     distance, cast = measured.get("palette", "delta_e00_mean"), measured.get("palette", "cast")
     if "palette" not in checks or cast is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from rules.brands import Brand
 from rules.characters import View, bidi, composed, hidden, mixed_words, skeleton, without_hidden
 from rules.contract import text_contract
-from rules.lexicon import TagWords, find_words
+from rules.lexicon import find_words
 from rules.personal import find_personal
 from rules.quotes import Quote, Quoted, find_quotes
 from rules.ruleset import Ruleset
@@ -78,8 +79,7 @@ def examine(job: Job, ruleset: Ruleset, lane: Lane | None = None) -> Finding:
     _frame(job, brand, ruleset, notes)
     _characters(job, quoted, notes)
     _personal(job, quoted, notes)
-    for words in ruleset.lexicon.tags:
-        _word_tag(words, job, quoted, lane, notes)
+    _word_tags(job, quoted, ruleset, lane, notes)
     _marks(job, brand, ruleset, lane, notes)
     text = _text(job, quoted, brand, lane, ruleset, notes)
     for pair in ruleset.lexicon.contradictions:
@@ -157,28 +157,41 @@ def _personal(job: Job, quoted: Quoted, notes: _Notes) -> None:
                 notes.field("personal-data-in-text", text[found.start : found.end], Risk.MEDIUM)
 
 
-def _word_tag(words: TagWords, job: Job, quoted: Quoted, lane: Lane, notes: _Notes) -> None:
-    risk = words.critical_risk if lane is Lane.CRITICAL else words.risk
-    view = skeleton(job.prompt) if risk is Risk.REFUSED else composed(job.prompt)
-    for start, end in words.find(_masked(view, quoted, keep=words.in_quotes)):
-        notes.tag(words.name, *view.span(start, end), risk, words.reason)
-    if words.in_quotes:
-        for text in job.required_text:
-            inner = skeleton(text) if risk is Risk.REFUSED else composed(text)
-            for start, end in words.find(inner.text):
-                a, b = inner.span(start, end)
-                notes.field(words.name, text[a:b], risk, words.reason)
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One view of the prompt, with and without what is quoted."""
 
-
-def _masked(view: View, quoted: Quoted, *, keep: bool) -> str:
+    view: View
+    bare: str
     """The view with the words of quotations blanked out: a poster that says PEOPLE shows none."""
-    if keep or not quoted.quotes:
-        return view.text
-    spans = [(q.start, q.end) for q in quoted.quotes]
-    return "".join(
-        "\x00" if any(a <= start < b for a, b in spans) else char
-        for char, start in zip(view.text, view.starts, strict=True)
-    )
+
+
+def _look(view: View, quoted: Quoted) -> _Look:
+    if not quoted.quotes:
+        return _Look(view, view.text)
+    letters = list(view.text)
+    for quote in quoted.quotes:
+        for i in range(bisect_left(view.starts, quote.start), bisect_left(view.starts, quote.end)):
+            letters[i] = "\x00"
+    return _Look(view, "".join(letters))
+
+
+def _word_tags(job: Job, quoted: Quoted, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
+    # What refuses a prompt is also looked for behind letters of other scripts.
+    plain, disguised = _look(composed(job.prompt), quoted), _look(skeleton(job.prompt), quoted)
+    texts = [(composed(t), skeleton(t)) for t in job.required_text]
+    for words in ruleset.lexicon.tags:
+        risk = words.critical_risk if lane is Lane.CRITICAL else words.risk
+        refusing = risk is Risk.REFUSED
+        look = disguised if refusing else plain
+        for start, end in words.find(look.view.text if words.in_quotes else look.bare):
+            notes.tag(words.name, *look.view.span(start, end), risk, words.reason)
+        if words.in_quotes:
+            for pair in texts:
+                view = pair[refusing]
+                for start, end in words.find(view.text):
+                    a, b = view.span(start, end)
+                    notes.field(words.name, view.original[a:b], risk, words.reason)
 
 
 def _marks(job: Job, brand: Brand | None, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
