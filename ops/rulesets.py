@@ -21,12 +21,21 @@ READ_S: Final = 30.0
 WRITE_S: Final = 30.0
 SUFFIXES: Final = frozenset({".yml", ".yaml"})
 MAX_FILE_BYTES: Final = 1_000_000
+DEFAULT_CONFIG: Final = Path(__file__).parent / "default_config"
+"""In the wheel: the project's `config/`. In a clone there is no such folder, and `config/` itself is read."""
 LAST_OF_CONFIG: Final = "ruleset-of-config"
 """In the state folder: id of the ruleset that `config/` held when the stack was last started."""
 
 
+def config_folder(config_dir: Path) -> Path:
+    """The folder given; or the one that the wheel brings, where none was chosen and there is none here."""
+    chosen = config_dir.is_dir() or config_dir != Settings.model_fields["config_dir"].default
+    return config_dir if chosen else DEFAULT_CONFIG
+
+
 def read_config(config_dir: Path) -> Ruleset:
     """The ruleset that the files of a folder make. Raises BadConfig naming file and line."""
+    config_dir = config_folder(config_dir)
     if not config_dir.is_dir():
         raise BadConfig(f"there is no folder {config_dir}", mend="run from the project, or set PRESSCHECK_CONFIG_DIR")
     files: dict[str, str] = {}

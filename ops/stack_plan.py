@@ -80,6 +80,10 @@ STAGES: Final = (
 """In the order in which a job passes them. The names are what `presscheck run` takes."""
 
 
+PREPARE: Final = "prepare"
+"""A process that ends: it creates what a stack needs, where no `up` does (in a container)."""
+
+
 def stage(name: str) -> Stage | None:
     """The stage of a name."""
     return next((s for s in STAGES if s.name == name), None)
@@ -88,7 +92,8 @@ def stage(name: str) -> Stage | None:
 def run_stage(name: str, settings: Settings) -> int:
     """Be the process of a stage until it is asked to stop; the exit status. Only its own process imports a room."""
     found = stage(name)
-    if found is None:
-        raise BadConfig(f"there is no process {name!r}", mend=f"there are {', '.join(s.name for s in STAGES)}")
-    room = cast("Room", import_module(found.module))
+    if found is None and name != PREPARE:
+        known = ", ".join([*(s.name for s in STAGES), PREPARE])
+        raise BadConfig(f"there is no process {name!r}", mend=f"there are {known}")
+    room = cast("Room", import_module(found.module if found else "ops.stack_prepare"))
     return room.main(settings) or 0

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from audit.migrate import migrate
 from broker.admin import ensure_topics
 from broker.settings import Settings
@@ -36,3 +38,8 @@ def prepare(settings: Settings, say: Say) -> Prepared:
     if bring_into_force(settings, ruleset, who="presscheck up", at_ms=time.time_ns() // 1_000_000):
         say(f"ruleset {ruleset.id[:12]} is in force")
     return Prepared(ruleset_id=ruleset.id, engines=engines)
+
+
+def main(settings: Settings) -> None:
+    """`presscheck run prepare`: prepare, and end."""
+    prepare(settings, structlog.get_logger(__name__).info)

@@ -129,7 +129,10 @@ def _show(folder: Path, as_json: bool) -> bool:
 
 
 def run(
-    process: Annotated[str, typer.Argument(help="sanity, render, inspect, validation or audit.")],
+    process: Annotated[
+        str,
+        typer.Argument(help="sanity, render, inspect, validation or audit; prepare makes what they need, and ends."),
+    ],
     state: StateOption = None,
     engine: Annotated[
         list[str] | None, typer.Option("--engine", help="render: an engine to serve; may be given several times.")
