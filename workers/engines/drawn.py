@@ -52,10 +52,12 @@ def compose(
     """A poster: the scene of the prompt, the logos, the phrases. Raises MissingGlyph, NoRoom, BadFile."""
     seed = request.sampling.seed
     logos = logos_of(request, files)
-    image = scenes.draw(request.prompt, request.job.width, request.job.height, palette, seed)
-    taken = place_logos(image, logos, palette, alone=not phrases)
+    size = (request.job.width, request.job.height)
+    image = scenes.draw(request.prompt, size, palette, seed, leave_room=bool(phrases or logos))
+    taken: list[poster.Box] = []
     if phrases:
-        poster.place_text(image, phrases, palette, poster.LOOKS[seed % len(poster.LOOKS)], taken)
+        taken.append(poster.place_text(image, phrases, palette, poster.LOOKS[seed % len(poster.LOOKS)]))
+    place_logos(image, logos, palette, taken)
     return image
 
 

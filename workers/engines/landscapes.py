@@ -39,8 +39,9 @@ def _sun(canvas: Canvas, mood: Mood, y: float) -> None:
 
 
 def _stars(canvas: Canvas, mood: Mood, depth: float) -> None:
+    top = canvas.h * 0.36 if mood.leave_room else 0.0
     for _ in range(46):
-        x, y, r = mood.pick(0, canvas.w), mood.pick(0, depth), mood.pick(0.0008, 0.0028)
+        x, y, r = mood.pick(0, canvas.w), mood.pick(top, depth), mood.pick(0.0008, 0.0028)
         canvas.disc(x, y, r, mood.tone(mood.pick(0.45, 1.0)))
 
 
@@ -69,7 +70,7 @@ def mountains(canvas: Canvas, mood: Mood) -> None:
     """Ridges behind each other, paler with distance, snow in front; pines, a tent or a hut where asked."""
     horizon = canvas.h * 0.66
     _sky(canvas, mood, horizon)
-    _sun(canvas, mood, horizon - mood.pick(0.22, 0.34))
+    _sun(canvas, mood, horizon - (mood.pick(0.10, 0.20) if mood.leave_room else mood.pick(0.22, 0.34)))
     near = mood.figure() if not mood.dark else mix(mood.palette.ink, mood.palette.accent(1), 0.5)
     for depth, (share, rise) in enumerate(((0.22, 0.17), (0.42, 0.15), (0.68, 0.13))):
         base = horizon + depth * canvas.h * 0.055

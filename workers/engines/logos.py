@@ -13,12 +13,15 @@ from PIL import Image, ImageDraw, UnidentifiedImageError
 from schemas.events import FileRef, FileRole, RenderRequest
 from workers import colour
 from workers.engines.palette import Palette, lightness
-from workers.engines.poster import Box, calmest, unrest
+from workers.engines.poster import Box, Floats, calmest, is_calm, unrest
 
 MOST_PIXELS: Final = 40_000_000
 """Logos above this are refused before they are decoded."""
 CLEAR: Final = 0.12
 """Clear space round a logo, as a share of its longer side."""
+_ALONE: Final = (0.40, 0.32, 0.25, 0.19)
+_AMID: Final = (0.25, 0.19)
+"""Longest side of a logo as a share of the picture's shorter one, alone and beside text; the first that is calm."""
 SEEN: Final = 3.0
 """Least contrast of a logo's colours to its ground: WCAG 2.2, success criterion 1.4.11."""
 
@@ -59,20 +62,29 @@ def _open(ref: FileRef, files: Mapping[str, bytes]) -> Logo:
     return Logo(name=ref.name, image=image.crop(seen))
 
 
-def place_logos(image: Image.Image, logos: Sequence[Logo], palette: Palette, *, alone: bool) -> list[Box]:
-    """Put logos on a picture, large where no text comes with them; returns the boxes with their clear space."""
-    taken: list[Box] = []
+def place_logos(image: Image.Image, logos: Sequence[Logo], palette: Palette, taken: Sequence[Box]) -> list[Box]:
+    """Put logos on a picture, off the boxes taken, as large as the calm allows; returns their boxes."""
+    boxes = list(taken)
     short = min(image.size)
     for logo in logos:
-        fitted = _fit(logo.image, 0.46 * short if alone and len(logos) == 1 else 0.26 * short)
-        clear = round(CLEAR * max(fitted.size))
-        need = (fitted.width + 2 * clear, fitted.height + 2 * clear)
-        box = calmest(unrest(image), need, edge=0.045 * short, taken=taken)
-        if not _stands_out(image, fitted, box, clear):
+        busy = unrest(image)
+        tries = [_spot(logo.image, share * short, busy, boxes, short) for share in (_AMID if boxes else _ALONE)]
+        fitted, box, clear = next((t for t in tries if is_calm(busy, t[1])), tries[-1])
+        if not (is_calm(busy, box) and _stands_out(image, fitted, box, clear)):
             _plate(image, fitted, box, palette)
         image.paste(fitted, (box[0] + clear, box[1] + clear), fitted)
-        taken.append(box)
-    return taken
+        boxes.append(box)
+    return boxes[len(taken) :]
+
+
+def _spot(
+    logo: Image.Image, longest: float, busy: Floats, taken: Sequence[Box], short: int
+) -> tuple[Image.Image, Box, int]:
+    """The logo at a size, the calmest box for it with its clear space, and that space in pixels."""
+    fitted = _fit(logo, longest)
+    clear = round(CLEAR * max(fitted.size))
+    need = (fitted.width + 2 * clear, fitted.height + 2 * clear)
+    return fitted, calmest(busy, need, edge=0.045 * short, taken=taken), clear
 
 
 def _fit(logo: Image.Image, longest: float) -> Image.Image:

@@ -16,6 +16,7 @@ class Mood:
 
     palette: Palette
     dark: bool
+    leave_room: bool
     words: str
     rng: np.random.Generator
 

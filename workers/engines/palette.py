@@ -72,7 +72,9 @@ def from_swatches(swatches: Sequence[str], seed: int) -> Palette:
         # A brand of one lightness: keep its colours as accents and take a neutral where it has none.
         if ratio(ink, _PAPER) >= READABLE:
             paper = _PAPER
-        else:
+        elif ratio(_INK, paper) >= READABLE:
             ink = _INK
+        else:
+            ink, paper = _INK, _PAPER
     accents = tuple(c for c in dict.fromkeys(chosen) if c not in {ink, paper})
     return Palette(paper=paper, ink=ink, accents=accents or (mix(ink, paper, 0.45), mix(ink, paper, 0.7)))

@@ -102,6 +102,13 @@ def calmest(busy: Floats, size: tuple[float, float], *, edge: float, taken: Sequ
     return left, top, left + round(size[0]), top + round(size[1])
 
 
+def is_calm(busy: Floats, box: Box) -> bool:
+    """Whether nothing of note lies in a box: no cell with an edge that the eye stops at."""
+    cells = busy[box[1] // CELL : -(-box[3] // CELL), box[0] // CELL : -(-box[2] // CELL)]
+    # 24 of 255 levels across a cell: a gradient stays under 8, the outline of an object is above 40.
+    return cells.size == 0 or float(cells.max()) < 24.0
+
+
 def readable_ink(image: Image.Image, box: Box, palette: Palette) -> RGB:
     """An ink of the palette with a contrast of READABLE on every pixel of the box.
 
@@ -117,21 +124,23 @@ def readable_ink(image: Image.Image, box: Box, palette: Palette) -> RGB:
     light = float(colour.luminance(ground).mean())
     ink, panel = (palette.ink, palette.paper) if light > 0.18 else (palette.paper, palette.ink)
     for strength in (0.7, 0.85, 1.0):
-        layer = image.copy()
-        scrim(layer, box, panel, strength)
-        if _worst(ink, np.asarray(layer.crop(box))) >= READABLE or strength == 1.0:
-            image.paste(layer)
-            return ink
+        mended = Image.blend(image.crop(box), Image.new("RGB", (right - left, bottom - top), panel), strength)
+        if _worst(ink, np.asarray(mended)) >= READABLE:
+            scrim(image, box, panel, strength)
+            break
     return ink
 
 
 def scrim(image: Image.Image, box: Box, panel: RGB, strength: float) -> None:
-    """Lay a flat panel of a colour over a box (and a little round it); strength 0..1 is its opacity."""
+    """Lay a flat panel of a colour over a box and a little round it; strength 0..1 is its opacity."""
     pad = round(0.03 * min(image.size))
-    mask = Image.new("L", image.size, 0)
-    around = (box[0] - pad, box[1] - pad, box[2] + pad, box[3] + pad)
-    ImageDraw.Draw(mask).rounded_rectangle(around, radius=pad // 2, fill=round(255 * strength))
-    image.paste(panel, (0, 0), mask)
+    around = (
+        max(0, box[0] - pad), max(0, box[1] - pad), min(image.width, box[2] + pad), min(image.height, box[3] + pad)
+    )  # fmt: skip
+    size = (around[2] - around[0], around[3] - around[1])
+    mask = Image.new("L", size, 0)
+    ImageDraw.Draw(mask).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), pad // 2, fill=round(255 * strength))
+    image.paste(panel, around, mask)
 
 
 def _worst(ink: RGB, pixels: npt.NDArray[np.uint8]) -> float:

@@ -43,11 +43,19 @@ _ANY: Final[tuple[Scene, ...]] = (
 )  # fmt: skip
 
 
-def draw(prompt: str, width: int, height: int, palette: Palette, seed: int) -> Image.Image:
-    """The scene a prompt names, RGB, width x height pixels. The same arguments give the same pixels."""
-    rng = np.random.default_rng(seed)
-    mood = Mood(palette=palette, dark=_DARK.search(prompt) is not None, words=prompt, rng=rng)
-    canvas = Canvas(width, height, mood.ground())
+def draw(prompt: str, size: tuple[int, int], palette: Palette, seed: int, *, leave_room: bool = False) -> Image.Image:
+    """The scene a prompt names, RGB, in a size (width, height; pixels); the same arguments give the same pixels.
+
+    With `leave_room` the upper part stays calm for text or a logo.
+    """
+    mood = Mood(
+        palette=palette,
+        dark=_DARK.search(prompt) is not None,
+        leave_room=leave_room,
+        words=prompt,
+        rng=np.random.default_rng(seed),
+    )
+    canvas = Canvas(*size, mood.ground())
     choose(prompt, seed)(canvas, mood)
     return canvas.finish()
 

@@ -184,8 +184,8 @@ def shapes(canvas: Canvas, mood: Mood) -> None:
     """Circles, quarters and bars on a grid along the lower half, as the Bauhaus printed them."""
     across = 4 if canvas.w <= canvas.h else 6
     cell = canvas.w / across
-    rows = max(1, int(canvas.h * 0.56 / cell))
-    top = canvas.h - rows * cell
+    rows = max(1, int(canvas.h * 0.56 / cell)) if mood.leave_room else math.ceil(canvas.h / cell)
+    top = canvas.h - rows * cell if mood.leave_room else 0.0
     hues = (
         mood.palette.accent(0),
         mood.palette.accent(1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -17,6 +18,8 @@ LEAST_PX: Final = 13
 """Smallest size of an em, pixels: RapidOCR and people both read it."""
 LEAST_SHARE: Final = 0.024
 """Smallest size of an em as a share of the shorter side: about 7 point on an A5 flyer."""
+MOST_CHARACTERS: Final = 1500
+"""Above this no poster is set: even at the smallest size it would leave no picture."""
 _EM: Final = 200
 """Size in pixels at which widths are measured; they scale from there."""
 
@@ -66,9 +69,15 @@ def letters(text: str) -> list[str]:
     return out
 
 
+@lru_cache(maxsize=4096)
 def advance(text: str, style: Style) -> float:
     """Width of a line in em. Raises MissingGlyph."""
     return sum(step for _, _, step in _placed(text, style, _EM)) / _EM
+
+
+def _blank(style: Style) -> float:
+    """Width of a word space between letters, in em."""
+    return advance("n n", style) - 2 * advance("n", style)
 
 
 def _placed(text: str, style: Style, size: int) -> list[tuple[str, Face, float]]:
@@ -92,7 +101,7 @@ def _placed(text: str, style: Style, size: int) -> list[tuple[str, Face, float]]
 def breaks(words: Sequence[str], count: int, style: Style) -> tuple[str, ...]:
     """The words in `count` lines such that the longest is as short as can be, and the rest even."""
     widths = [advance(w, style) for w in words]
-    blank = advance("n", style) * 0.5
+    blank = _blank(style)
     best: dict[tuple[int, int], tuple[float, float, tuple[int, ...]]] = {(0, 0): (0.0, 0.0, ())}
     for end in range(1, len(words) + 1):
         for lines in range(1, min(count, end) + 1):
@@ -112,29 +121,71 @@ def set_block(phrases: Sequence[str], styles: Sequence[Style], width: float, hei
 
     Raises MissingGlyph where no face has a character, NoRoom where the text would be too small to read.
     """
-    chosen: tuple[float, list[tuple[str, Style]]] | None = None
+    if (total := sum(map(len, phrases))) > MOST_CHARACTERS:
+        raise NoRoom(f"{total} characters of text are wanted, at most {MOST_CHARACTERS} are set on one picture")
     least = max(LEAST_PX, LEAST_SHARE * min(width, height))
     words = [" ".join("".join(letters(p)).split()).split(" ") for p in phrases]
-    for count in range(1, min(6, len(words[0])) + 1):
-        head = [(line, styles[0]) for line in breaks(words[0], count, styles[0])]
-        size = min(largest, *(width / advance(line, style) for line, style in head))
-        for _ in range(24):
-            lines = head + _rest(words[1:], styles[1:], width, size)
-            need = sum(style.leading * _size(style, size, least) for _, style in lines) + _gaps(phrases, styles, size)
-            wide = max(advance(line, style) * _size(style, size, least) for line, style in lines)
-            if need <= height and wide <= width:
-                break
-            size *= 0.93
-        else:
-            continue
-        # Two lines must earn their place: a headline that is hardly larger reads better on one.
-        if chosen is None or size > chosen[0] * 1.12:
-            chosen = (size, lines)
-    if chosen is None or chosen[0] < least:
-        raise NoRoom(
-            f"{sum(map(len, phrases))} characters of text do not fit {width:.0f} x {height:.0f} pixels readably"
-        )
-    return _stack(chosen[1], chosen[0], least, phrases, styles)
+    options = [
+        _fit(words, styles, (width, height), largest, least, count) for count in range(1, min(6, len(words[0])) + 1)
+    ]
+    chosen: _Fit | None = None
+    for option in options:
+        # Another line must earn its place: a headline that is hardly larger reads better on fewer.
+        if option is not None and (chosen is None or option.size > chosen.size * 1.12):
+            chosen = option
+    if chosen is None or chosen.size < least:
+        raise NoRoom(f"{total} characters of text do not fit {width:.0f} x {height:.0f} pixels at a size to be read")
+    return _stack(chosen, least, styles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fit:
+    """Lines of each phrase, and the pixels per em of the first."""
+
+    size: float
+    lines: list[tuple[str, ...]]
+
+
+def _fit(
+    words: Sequence[Sequence[str]],
+    styles: Sequence[Style],
+    box: tuple[float, float],
+    largest: float,
+    least: float,
+    count: int,
+) -> _Fit | None:
+    """The largest setting with the first phrase in `count` lines; None where it would be too small."""
+    head = breaks(words[0], count, styles[0])
+    size = min(largest, *(box[0] / advance(line, styles[0]) for line in head))
+    if all(s.share == 1.0 for s in styles) and count == 1:
+        # Rows of one list stand on a line each, where they can be read so.
+        rows = min(size, *(box[0] / advance(" ".join(w), s) for w, s in zip(words, styles, strict=True)))
+        size = rows if rows >= least else size
+    for _ in range(40):
+        if size < least:
+            return None
+        lines = [
+            head,
+            *(_filled(w, s, box[0] / _size(s, size, least)) for w, s in zip(words[1:], styles[1:], strict=True)),
+        ]
+        height = sum(s.leading * _size(s, size, least) * len(part) for s, part in zip(styles, lines, strict=True))
+        height += sum(_gap(styles, i, size) for i in range(1, len(lines)))
+        wide = max(advance(t, s) * _size(s, size, least) for s, part in zip(styles, lines, strict=True) for t in part)
+        if height <= box[1] and wide <= box[0]:
+            return _Fit(size=size, lines=lines)
+        size *= 0.93
+    return None
+
+
+def _filled(words: Sequence[str], style: Style, room: float) -> tuple[str, ...]:
+    """The words in as few lines of `room` em as they need, evened out."""
+    blank, count, used = _blank(style), 1, 0.0
+    for word in words:
+        step = advance(word, style) + blank
+        if used and used + step - blank > room:
+            count, used = count + 1, 0.0
+        used += step
+    return breaks(words, count, style)
 
 
 def _size(style: Style, size: float, least: float) -> int:
@@ -146,37 +197,15 @@ def _gap(styles: Sequence[Style], index: int, size: float) -> float:
     return size * (0.30 if styles[index].share < 0.9 else 0.16)
 
 
-def _gaps(phrases: Sequence[str], styles: Sequence[Style], size: float) -> float:
-    return sum(_gap(styles, i, size) for i in range(1, len(phrases)))
-
-
-def _rest(
-    words: Sequence[Sequence[str]], styles: Sequence[Style], width: float, size: float
-) -> list[tuple[str, Style]]:
-    """The phrases after the first, each in as few lines as its size allows."""
-    out: list[tuple[str, Style]] = []
-    for phrase, style in zip(words, styles, strict=True):
-        for count in range(1, len(phrase) + 1):
-            lines = breaks(phrase, count, style)
-            if count == len(phrase) or max(advance(line, style) for line in lines) * size * style.share <= width:
-                out += [(line, style) for line in lines]
-                break
-    return out
-
-
-def _stack(
-    lines: Sequence[tuple[str, Style]], size: float, least: float, phrases: Sequence[str], styles: Sequence[Style]
-) -> Block:
+def _stack(fit: _Fit, least: float, styles: Sequence[Style]) -> Block:
     out: list[Line] = []
-    top, phrase, used = 0.0, 0, 0
-    for text, style in lines:
-        if used >= len("".join(letters(phrases[phrase])).replace(" ", "")):
-            phrase, used = phrase + 1, 0
-            top += _gap(styles, phrase, size)
-        used += len(text.replace(" ", ""))
-        px = _size(style, size, least)
-        out.append(Line(text=text, style=style, size=px, top=top, width=advance(text, style) * px))
-        top += style.leading * px
+    top = 0.0
+    for i, (part, style) in enumerate(zip(fit.lines, styles, strict=True)):
+        top += _gap(styles, i, fit.size) if i else 0.0
+        px = _size(style, fit.size, least)
+        for text in part:
+            out.append(Line(text=text, style=style, size=px, top=top, width=advance(text, style) * px))
+            top += style.leading * px
     return Block(lines=tuple(out), width=max(line.width for line in out), height=top)
 
 

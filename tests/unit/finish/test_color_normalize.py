@@ -21,7 +21,7 @@ from workers.finish.color_normalize import MOST_SHIFT, color_normalize
 
 
 def _tinted(shift: tuple[float, float, float]) -> bytes:
-    art = scenes.draw("a cup of coffee", 256, 256, from_swatches(renders.NORTHWIND, 1), 1)
+    art = scenes.draw("a cup of coffee", (256, 256), from_swatches(renders.NORTHWIND, 1), 1)
     lab = colour.srgb_to_lab(np.asarray(art)) + np.array(shift)
     return poster.encode(Image.fromarray(colour.lab_to_srgb(lab)))
 

@@ -1,0 +1,117 @@
+"""The simulator: what it says it injected is what it did, at the stated rates, by the seed alone."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image, UnidentifiedImageError
+
+from broker.settings import Settings
+from rules.engines import EngineKind
+from schemas.errors import BadConfig
+from tests import renders
+from workers.checks.readers import open_readers
+from workers.engines import damage, registry
+from workers.engines.damage import RATES, Damage
+from workers.engines.port import Rendered
+from workers.engines.simulator import Simulator
+
+PROFILE = renders.profile(EngineKind.SIMULATOR)
+SIZE = (384, 512)
+
+
+def render(
+    fate: Damage | None, texts: tuple[str, ...] = ("OPEN DAILY",), *, seed: int = 3, brand: bool = True
+) -> Rendered:
+    rates = {} if fate is None else {fate: 1.0}
+    engine = Simulator(PROFILE, lambda _: renders.NORTHWIND if brand else (), rates)
+    result = engine.render([renders.request(texts=texts, seed=seed, size=SIZE)], {})[0]
+    assert isinstance(result, Rendered), result
+    return result
+
+
+def test_the_rates_hold_over_many_seeds() -> None:
+    seeds = 20_000
+    seen = Counter(damage.drawn_for(s) for s in range(seeds))
+    for fate, rate in RATES.items():
+        # Five standard deviations of a binomial share.
+        assert abs(seen[fate] / seeds - rate) < 5 * (rate / seeds) ** 0.5
+    assert 0.35 <= sum(RATES.values()) <= 0.40
+
+
+def test_the_damage_of_a_seed_is_the_same_under_every_profile() -> None:
+    other = renders.profile(EngineKind.HTTP, batch=2)
+    asked = [renders.request(texts=["OPEN"], seed=s, size=(128, 128)) for s in range(12)]
+    one, two = (Simulator(p, lambda _: renders.NORTHWIND).render(asked, {}) for p in (PROFILE, other))
+    assert one == two
+
+
+@pytest.mark.parametrize("fate", list(Damage))
+def test_every_damage_is_done_and_said(fate: Damage) -> None:
+    clean, spoilt = render(None), render(fate)
+    assert clean.injected == ()
+    assert spoilt.injected == (fate.value,)
+    assert spoilt.data != clean.data
+    assert (spoilt.width, spoilt.height) == SIZE
+    assert spoilt.latents is None
+
+
+def test_broken_bytes_do_not_decode() -> None:
+    with pytest.raises(UnidentifiedImageError, match="cannot identify image file"):
+        Image.open(io.BytesIO(render(Damage.GARBAGE).data))
+    with pytest.raises(OSError, match=r"truncated|broken"):
+        Image.open(io.BytesIO(render(Damage.TRUNCATED).data)).load()
+
+
+def test_black_is_black_and_a_wrong_size_is_wrong() -> None:
+    assert np.asarray(Image.open(io.BytesIO(render(Damage.BLACK_FRAME).data))).max() == 0
+    assert Image.open(io.BytesIO(render(Damage.WRONG_SIZE).data)).size != SIZE
+
+
+@pytest.mark.parametrize("fate", sorted(damage.IN_TEXT))
+def test_a_picture_without_text_has_no_text_damage(fate: Damage) -> None:
+    assert render(fate, ()) == render(None, ())
+
+
+def test_a_cast_without_a_brand_is_left_out() -> None:
+    assert render(Damage.COLOUR_CAST, brand=False).injected == ()
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("fate", sorted(damage.IN_TEXT))
+def test_text_damage_changes_the_letters(fate: Damage, seed: int) -> None:
+    phrases = ["SLOW MORNINGS", "5 OCTOBER"]
+    spoilt = damage.spoil_text(phrases, fate, damage.generator(seed))
+    assert spoilt != phrases
+    change = {Damage.DROPPED_LETTER: -1, Damage.DOUBLED_LETTER: 1}.get(fate, 0)
+    assert sum(map(len, spoilt)) == sum(map(len, phrases)) + change
+
+
+def test_a_reader_reads_the_undamaged_text_and_sees_the_stray() -> None:
+    reader = open_readers(("rapidocr",))[0]
+
+    def read(fate: Damage | None, texts: tuple[str, ...]) -> str:
+        pixels = np.asarray(Image.open(io.BytesIO(render(fate, texts).data)).convert("RGB"))
+        return " ".join(w.text for w in reader.read(pixels).words).upper()
+
+    seen = read(None, ("SLOW MORNINGS", "5 OCTOBER"))
+    assert all(word in seen for word in ("SLOW", "MORNINGS", "OCTOBER")), seen
+    # A lone mark may be read into any picture; the verdict counts stray text from three characters.
+    assert len(read(None, ()).strip()) <= 2
+    assert any(word in read(Damage.STRAY_TEXT, ()) for word in ("SALE", "OFFER", "SEASON", "ORDER", "PRICE"))
+
+
+def test_the_registry_says_what_runs_here_and_why_not() -> None:
+    engines = {p.id: p for p in (renders.profile(k) for k in EngineKind)}
+    states = {a.engine: a for a in registry.available(Settings.model_validate({}), engines)}
+    assert states["typeset-test"].runs
+    assert states["simulator-test"].runs
+    assert not states["http-test"].runs
+    assert not states["sd3-test"].runs
+    assert all(a.why for a in states.values())
+    with pytest.raises(BadConfig, match="http-test cannot run here"):
+        registry.build(engines["http-test"], Settings.model_validate({}), lambda _: ())
+    assert registry.stand_in(engines["http-test"], lambda _: ()).backend == "simulator"
