@@ -31,7 +31,7 @@ def pipeline_outcome(job: JobState, store: ArtifactStore) -> Outcome:
         injected = manifests.load(store, job.manifest_sha256).manifest.injected
     return Outcome(
         delivered=delivered,
-        reviewed=job.state is State.IN_REVIEW,
+        reviewed=job.state is State.REVIEW,
         refused=job.state is State.REFUSED,
         attempts=job.attempts,
         injected=injected,

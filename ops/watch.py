@@ -94,7 +94,7 @@ class Watch:
             live.update(self._panel(now), refresh=True)
         elif last or time.monotonic() - self._said_at >= PLAIN_EVERY_S:
             self._said_at = time.monotonic()
-            self._console.print(self._line(now))
+            self._console.print(self._line(now), soft_wrap=True)
 
     def _counts(self, now: Progress) -> tuple[int, ...]:
         in_flight = now.in_flight + self._total - now.jobs  # what the ledger has not seen yet is under way too

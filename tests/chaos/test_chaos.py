@@ -25,7 +25,7 @@ WAVE = 14
 STATE_OF = {
     DESIGN_QUEUE: State.APPROVED,
     PROMPTS_REFUSED: State.REFUSED,
-    REVIEW: State.IN_REVIEW,
+    REVIEW: State.REVIEW,
     HELD: State.HELD,
 }
 KINDS: tuple[Mapping[str, Any], ...] = (
