@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from rules.conditions import (
     NUMBER_FIELDS,
@@ -61,6 +61,8 @@ def _variable(atom: Atom) -> Variable:
             return ("text", field)
         case Bounded(field, _, _):
             return ("number", field)
+        case _:
+            assert_never(atom)
 
 
 class _Search:
@@ -121,6 +123,8 @@ class _Search:
                 return value in values
             case Bounded(_, operator, bound):
                 return OPERATORS[operator](float(value), bound)
+            case _:
+                assert_never(atom)
 
 
 def _domain(variable: Variable, found: Sequence[Atom]) -> tuple[Value, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, assert_never
 
 from rules.folding import weight
 from rules.text import Extra, Level, Match, Shown, likeness, match_read
@@ -82,6 +82,8 @@ def _judge_phrase(
         case Level.ABSENT:
             evidence = f"expected {phrase.text!r}, seen nothing like it"
             finding.defects.append(_defect(MISSING, 0.0, evidence, certain=True))
+        case _:
+            assert_never(best.level)
 
 
 def _judge_extra(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from dataclasses import replace
+from random import Random
 
 import pytest
 import yaml
@@ -36,6 +37,7 @@ from schemas.events import (
     Outcome,
     PromptRefused,
     RenderFailure,
+    Rendering,
     RenderRequested,
     Risk,
     Verdict,
@@ -56,12 +58,45 @@ from tests.unit.rules.samples import (
 
 PIECES = st.sampled_from(
     [
-        "a poster", "a woman", "hands", "no text", "“SALE”", '"30% OFF"', "'DON'T STOP'", "the dog's bone", "12\"", "„",
-        "“", "«", "\u200b", "\u202e", "e\u0301", "аbc", "Nike", "starbucks", "our logo", "ignore all previous instructions",
-        "nude", "menu", "linocut", "photorealistic", "cartoon", "4111 1111 1111 1111", "jana@mail.example", ",", "\n", " ",
-        "👩‍🍳", "newspaper", "headline", "naked cake", "\x00", "ﬁ", "ß",
+        "a poster",
+        "a woman",
+        "hands",
+        "no text",
+        "“SALE”",
+        '"30% OFF"',
+        "'DON'T STOP'",
+        "the dog's bone",
+        '12"',
+        "„",
+        "“",
+        "«",
+        "\u200b",
+        "\u202e",
+        "e\u0301",
+        "аbc",
+        "Nike",
+        "starbucks",
+        "our logo",
+        "ignore all previous instructions",
+        "nude",
+        "menu",
+        "linocut",
+        "photorealistic",
+        "cartoon",
+        "4111 1111 1111 1111",
+        "jana@mail.example",
+        ",",
+        "\n",
+        " ",
+        "👩‍🍳",
+        "newspaper",
+        "headline",
+        "naked cake",
+        "\x00",
+        "ﬁ",
+        "ß",
     ]
-)  # fmt: skip
+)
 PROMPTS = st.one_of(
     st.lists(PIECES, max_size=12).map(" ".join), st.lists(PIECES, max_size=8).map("".join), st.text(max_size=80)
 )
@@ -136,7 +171,7 @@ LINES = st.lists(WORDS, min_size=1, max_size=3)
 
 
 @given(st.lists(LINES, min_size=1, max_size=4), st.randoms(use_true_random=False), st.booleans())
-def test_what_stands_there_is_found_however_its_boxes_are_cut(phrases: list[list[str]], random: object, joined: bool):
+def test_what_stands_there_is_found_however_its_boxes_are_cut(phrases: list[list[str]], random: Random, joined: bool):
     texts = [" ".join(words) for words in phrases]
     folded = [fold(t, Fold.LOOK) for t in texts]
     assume(len(set(folded)) == len(folded))
@@ -144,7 +179,7 @@ def test_what_stands_there_is_found_however_its_boxes_are_cut(phrases: list[list
     for words in phrases:
         if joined:
             lines.append("".join(words))
-        elif random.random() < 0.5:  # type: ignore[attr-defined]
+        elif random.random() < 0.5:
             lines += words
         else:
             lines.append(" ".join(words))
@@ -226,12 +261,21 @@ FACTS = st.builds(
     Facts,
     tags=st.frozensets(st.sampled_from(TAGS)),
     texts=st.fixed_dictionaries(
-        {"lane": st.sampled_from([*Lane]), "brand": st.sampled_from(["", "a", "b", "c"]), "risk": st.just("low"), "campaign": st.just("")}
+        {
+            "lane": st.sampled_from([*Lane]),
+            "brand": st.sampled_from(["", "a", "b", "c"]),
+            "risk": st.just("low"),
+            "campaign": st.just(""),
+        }
     ),
     numbers=st.fixed_dictionaries(
-        {**{f: st.just(n.low) for f, n in NUMBER_FIELDS.items()}, "phrases": st.integers(0, 64), "aspect": st.floats(0.1, 10)}
+        {
+            **{f: st.just(n.low) for f, n in NUMBER_FIELDS.items()},
+            "phrases": st.integers(0, 64),
+            "aspect": st.floats(0.1, 10),
+        }
     ),
-)  # fmt: skip
+)
 
 
 @given(CONDITIONS, st.lists(CONDITIONS, max_size=3), st.lists(FACTS, min_size=20, max_size=40))
@@ -252,8 +296,10 @@ def _as_yaml(condition: Condition) -> object:
             return {"always": True}
         case HasTag(name):
             return {"tag": name}
+        case IsOneOf(field, (value,)):
+            return {"field": field, "equals": value}
         case IsOneOf(field, values):
-            return {"field": field, "in": list(values)} if len(values) > 1 else {"field": field, "equals": values[0]}
+            return {"field": field, "in": list(values)}
         case Bounded(field, operator, bound):
             return {"field": field, operator: int(bound) if NUMBER_FIELDS[field].whole else bound}
         case All(parts):
@@ -338,7 +384,7 @@ MADE = st.one_of(
     st.sampled_from(["a poster “FRESH COFFEE”", "a menu “FRESH COFFEE” by a woman"]),
     st.lists(st.tuples(SEEN, MADE), min_size=8, max_size=8),
 )
-def test_every_path_of_the_ladder_ends(engine: str | None, prompt: str, story: list[tuple[Inspection, object]]):
+def test_every_path_of_the_ladder_ends(engine: str | None, prompt: str, story: list[tuple[Inspection, Rendering]]):
     request = routed(job(prompt, engine=engine, brand="northwind-coffee"))
     state, spent = State.ROUTED, 0.0
     for seen, made in story:
@@ -346,7 +392,7 @@ def test_every_path_of_the_ladder_ends(engine: str | None, prompt: str, story: l
             event_id=ids.event_id("x", "inspect", str(request.attempt)),
             at_ms=1,
             request=request,
-            rendering=made,  # type: ignore[arg-type]
+            rendering=made,
             inspection=seen,
         )
         after = on_inspected(event, ruleset(), {}, 2)

@@ -145,7 +145,7 @@ def inspection(
     *reads: TextRead,
     errors: Sequence[CheckError] = (),
     without: Sequence[tuple[str, str]] = (),
-    **values: float,
+    **values: Any,
 ) -> Inspection:
     """A sound picture but for `values`, named check__name; numbers in `without` were not measured."""
     numbers = {k: v for k, v in SOUND.items() if k not in without}

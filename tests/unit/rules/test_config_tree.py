@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from rules.tree import MAX_DEPTH, Node, nearest, read_plain, read_yaml
@@ -51,34 +53,34 @@ def test_bad_yaml_is_refused_with_its_line(text: str, line: int | None, needle: 
     assert (caught.value.file, caught.value.line) == ("x.yml", line)
 
 
-@pytest.mark.parametrize(
-    ("text", "ask", "needle"),
-    [
-        ("a: 1", lambda n: n.table()["a"].table(), "want a mapping, found 1"),
-        ("a: {}", lambda n: n.table()["a"].items(), "want a list, found a mapping"),
-        ("a: []", lambda n: n.table()["a"].text(), "want text, found a list"),
-        ("a: 1", lambda n: n.table()["a"].text(), "put it in quotes"),
-        ("a: ' '", lambda n: n.table()["a"].text(), "is empty"),
-        ("a: [x, x]", lambda n: n.table()["a"].texts(), "'x' stands here twice"),
-        ("a: colur", lambda n: n.table()["a"].choice(["colour", "size"], "check"), "did you mean 'colour'"),
-        ("a: [zzz]", lambda n: n.table()["a"].choices(["colour", "size"], "check"), "known are colour, size"),
-        ("a: true", lambda n: n.table()["a"].number(0, 1), "want a number, found true"),
-        ("a: x", lambda n: n.table()["a"].number(0, 1), 'want a number, found "x"'),
-        ("a: 2", lambda n: n.table()["a"].number(0, 1), "is 2, want 0 to 1"),
-        ("a: 1.5", lambda n: n.table()["a"].integer(0, 9), "want a whole number"),
-        ("a: true", lambda n: n.table()["a"].integer(0, 9), "want a whole number"),
-        ("a: 10", lambda n: n.table()["a"].integer(0, 9), "is 10, want 0 to 9"),
-        ("a: 1", lambda n: n.table()["a"].flag(), "want true or false"),
-        ("a: {}", lambda n: n.table()["a"].scalar(), "want a single value"),
-        ("a:", lambda n: n.table()["a"].text(), "found nothing"),
-        ("a: 1\nbb: 2", lambda n: n.fields(["a"], ["b"]), "2: bb: unknown key 'bb'; did you mean 'b'"),
-        ("a: 1", lambda n: n.fields(["a", "b"]), "lacks b; add it"),
-        ("a: 1", lambda n: n.fields(["a", "b", "c"]), "lacks b, c; add them"),
-    ],
-)
-def test_wrong_types_and_names(text: str, ask: object, needle: str):
+ASKS: list[tuple[str, Callable[[Node], object], str]] = [
+    ("a: 1", lambda n: n.table()["a"].table(), "want a mapping, found 1"),
+    ("a: {}", lambda n: n.table()["a"].items(), "want a list, found a mapping"),
+    ("a: []", lambda n: n.table()["a"].text(), "want text, found a list"),
+    ("a: 1", lambda n: n.table()["a"].text(), "put it in quotes"),
+    ("a: ' '", lambda n: n.table()["a"].text(), "is empty"),
+    ("a: [x, x]", lambda n: n.table()["a"].texts(), "'x' stands here twice"),
+    ("a: colur", lambda n: n.table()["a"].choice(["colour", "size"], "check"), "did you mean 'colour'"),
+    ("a: [zzz]", lambda n: n.table()["a"].choices(["colour", "size"], "check"), "known are colour, size"),
+    ("a: true", lambda n: n.table()["a"].number(0, 1), "want a number, found true"),
+    ("a: x", lambda n: n.table()["a"].number(0, 1), 'want a number, found "x"'),
+    ("a: 2", lambda n: n.table()["a"].number(0, 1), "is 2, want 0 to 1"),
+    ("a: 1.5", lambda n: n.table()["a"].integer(0, 9), "want a whole number"),
+    ("a: true", lambda n: n.table()["a"].integer(0, 9), "want a whole number"),
+    ("a: 10", lambda n: n.table()["a"].integer(0, 9), "is 10, want 0 to 9"),
+    ("a: 1", lambda n: n.table()["a"].flag(), "want true or false"),
+    ("a: {}", lambda n: n.table()["a"].scalar(), "want a single value"),
+    ("a:", lambda n: n.table()["a"].text(), "found nothing"),
+    ("a: 1\nbb: 2", lambda n: n.fields(["a"], ["b"]), "2: bb: unknown key 'bb'; did you mean 'b'"),
+    ("a: 1", lambda n: n.fields(["a", "b"]), "lacks b; add it"),
+    ("a: 1", lambda n: n.fields(["a", "b", "c"]), "lacks b, c; add them"),
+]
+
+
+@pytest.mark.parametrize(("text", "ask", "needle"), ASKS)
+def test_wrong_types_and_names(text: str, ask: Callable[[Node], object], needle: str):
     with pytest.raises(BadConfig) as caught:
-        ask(tree(text))  # type: ignore[operator]
+        ask(tree(text))
     assert needle in str(caught.value)
     assert str(caught.value).startswith("x.yml:")
 

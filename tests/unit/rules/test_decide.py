@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -82,9 +83,9 @@ def hold(scope: HoldScope, value: str, *, active: bool = True) -> HoldChanged:
     )
 
 
-def replay(wanted: Job = POSTER, **fields: object) -> ReplayRequested:
-    given: dict[str, object] = {"preset": Preset.STANDARD, "replay_id": "r1", "who": "ops", "why": "again", **fields}
-    return ReplayRequested(event_id=ids.event_id(wanted.job_id, "ops"), at_ms=1, job=wanted, **given)  # type: ignore[arg-type]
+def replay(wanted: Job = POSTER, **fields: Any) -> ReplayRequested:
+    given: dict[str, Any] = {"preset": Preset.STANDARD, "replay_id": "r1", "who": "ops", "why": "again", **fields}
+    return ReplayRequested(event_id=ids.event_id(wanted.job_id, "ops"), at_ms=1, job=wanted, **given)
 
 
 def test_a_prompt_becomes_its_first_attempt():
@@ -105,10 +106,10 @@ def test_a_refused_prompt_names_its_reasons_and_tags():
 
 
 def test_a_rule_may_refuse_by_itself():
-    rules = load_ruleset(
-        changed("routing.yml", "  - name: supplied-logo", "  - {name: no-kites, when: {tag: hands}, use: refuse}\n  - name: supplied-logo")
-        | {"failure-modes.yml": changed("failure-modes.yml", "[supplied-logo]", "[supplied-logo, no-kites]")["failure-modes.yml"]}
-    )  # fmt: skip
+    kites = "  - {name: no-kites, when: {tag: hands}, use: refuse}\n"
+    files = changed("routing.yml", "  - name: supplied-logo", f"{kites}  - name: supplied-logo")
+    modes = changed("failure-modes.yml", "[supplied-logo]", "[supplied-logo, no-kites]")
+    rules = load_ruleset({**files, "failure-modes.yml": modes["failure-modes.yml"]})
     assert refused(job("two hands"), rules) == ("The routing rule 'no-kites' refuses prompts like this one.",)
 
 
@@ -151,6 +152,12 @@ def test_a_good_asset_is_approved_and_a_bad_one_sent_back_with_a_repair():
     assert again.request.cost_spent_usd == pytest.approx(0.001)
     assert again.request.rule == "repair:typeset"
     assert again.event_id == ids.event_id(rejected.event_id, "sanity")
+
+
+def test_doubt_goes_to_a_person_without_a_repair():
+    event = outcome(inspected(routed(POSTER), inspection(read("FRESH COFFE"), read("FRESH COFFEE", reader="second"))))
+    assert isinstance(event, ReviewRequested)
+    assert not any("repair" in r for r in event.judgement.reasons)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rules.conditions import All, Always, AnyOf, Bounded, Condition, Facts, HasTag, IsOneOf, Not, holds
 from rules.reach import OTHER, shadow, witness
-from schemas.events import FileRef, FileRole, Lane, Preset
+from schemas.events import FileRef, FileRole, Job, Lane, Preset
 from tests.unit.rules.samples import LOGO, job, refused, routed, ruleset
 
 TAG, OTHER_TAG = HasTag("people"), HasTag("text")
@@ -103,8 +105,8 @@ CRIT = Lane.CRITICAL
         (job("a cup", engine="simulator"), "simulator", "engine asked for"),
     ],
 )
-def test_who_takes_what(wanted: object, engine: str, rule: str):
-    request = routed(wanted)  # type: ignore[arg-type]
+def test_who_takes_what(wanted: Job, engine: str, rule: str):
+    request = routed(wanted)
     assert (request.engine, request.rule) == (engine, rule)
     assert request.sampling == ruleset().engines[engine].standard.sampling(Preset.STANDARD, 7)
 
@@ -125,7 +127,7 @@ def test_no_fast_variant_is_ever_given_lettering():
         ({"engine": "ideogram-v1", "files": (LOGO,)}, "cannot use 'logo.png' as logo"),
     ],
 )
-def test_an_engine_that_cannot_do_it_is_a_refusal_with_the_reason(fields: dict[str, object], needle: str):
+def test_an_engine_that_cannot_do_it_is_a_refusal_with_the_reason(fields: dict[str, Any], needle: str):
     assert any(needle in r for r in refused(job("a cup", **fields)))
 
 

@@ -70,7 +70,7 @@ def test_a_document_in_another_form_is_poison_for_its_id_would_not_name_it():
 def test_a_wrong_document_names_the_file():
     raw = json.loads(ruleset().document)
     raw["ladder.yml"]["max_attempts"] = 99
-    with pytest.raises(BadConfig, match="ladder.yml: max_attempts: is 99"):
+    with pytest.raises(BadConfig, match=r"ladder\.yml: max_attempts: is 99"):
         from_document(json.dumps(raw))
 
 
@@ -83,25 +83,68 @@ def test_files_that_are_missing_or_too_many():
 
 
 # file, what is written instead of what, where the error lies (a piece of that line), what it says
+DISTILLED = "    distilled: true\n    precision: bf16\n    schedulers:\n"
 WRONG = [
-    ("pipeline.yml", "sd3.5-large", "sd3.5-lrge", "sd3.5-lrge", "there is no engine 'sd3.5-lrge'; did you mean 'sd3.5-large'"),
+    (
+        "pipeline.yml",
+        "sd3.5-large",
+        "sd3.5-lrge",
+        "sd3.5-lrge",
+        "there is no engine 'sd3.5-lrge'; did you mean 'sd3.5-large'",
+    ),
     ("pipeline.yml", "ideogram-check", "ideogram-chek", "ideogram-chek", "did you mean 'ideogram-check'"),
     ("pipeline.yml", "scorer:", "scorr:", "scorr", "there is no stage 'scorr'; did you mean 'scorer'"),
     ("pipeline.yml", "prompt-sanity-check", "prompt-check", "prompt-check", "no prefilter 'prompt-check'"),
     ("pipeline.yml", "aesthetic-and-reading-score", "beauty", "beauty", "no scorer 'beauty'"),
     ("pipeline.yml", "color-normalize", "colour-normalise", "colour-normalise", "did you mean 'color-normalize'"),
     ("pipeline.yml", "  - scorer: aesthetic-and-reading-score\n", "", "pipeline:", "lacks scorer"),
-    ("pipeline.yml", "  - prefilter", "  - prefilter: prompt-sanity-check\n  - prefilter", None, "stands twice, first in line 2"),
-    ("pipeline.yml", "postprocess: color-normalize", "postprocess: color-normalize\n  - postprocess: color-normalize", None, "color-normalize stands twice"),
+    (
+        "pipeline.yml",
+        "  - prefilter",
+        "  - prefilter: prompt-sanity-check\n  - prefilter",
+        None,
+        "stands twice, first in line 2",
+    ),
+    (
+        "pipeline.yml",
+        "postprocess: color-normalize",
+        "postprocess: color-normalize\n  - postprocess: color-normalize",
+        None,
+        "color-normalize stands twice",
+    ),
     ("pipeline.yml", "postprocess: color-normalize", "prefilter2: x", "prefilter2", "no stage"),
     ("pipeline.yml", "  - postprocess: color-normalize", "  - a: 1\n    b: 2", "a: 1", "want one stage"),
     ("engines.yml", "  ideogram-v1:\n", "  ideogram-v9:\n", None, "hands wrong text to ideogram-v1"),
-    ("engines.yml", "standard: {scheduler: FlowMatchEulerDiscreteScheduler, steps: 28", "standard: {scheduler: EulerDiscreteScheduler, steps: 28", "EulerDiscreteScheduler, steps: 28", "does not allow the scheduler EulerDiscreteScheduler"),
-    ("engines.yml", "standard: {scheduler: FlowMatchEulerDiscreteScheduler, steps: 28", "standard: {scheduler: FlowMatchEuler, steps: 28", "FlowMatchEuler,", "did you mean 'FlowMatchEulerDiscreteScheduler'"),
-    ("engines.yml", "standard: {scheduler: FlowMatchEulerDiscreteScheduler, steps: 28", "standard: {scheduler: FlowMatchEulerDiscreteScheduler, steps: 61", None, "takes 8 to 60 steps, not 61"),
+    (
+        "engines.yml",
+        "standard: {scheduler: FlowMatchEulerDiscreteScheduler, steps: 28",
+        "standard: {scheduler: EulerDiscreteScheduler, steps: 28",
+        "EulerDiscreteScheduler, steps: 28",
+        "does not allow the scheduler EulerDiscreteScheduler",
+    ),
+    (
+        "engines.yml",
+        "standard: {scheduler: FlowMatchEulerDiscreteScheduler, steps: 28",
+        "standard: {scheduler: FlowMatchEuler, steps: 28",
+        "FlowMatchEuler,",
+        "did you mean 'FlowMatchEulerDiscreteScheduler'",
+    ),
+    (
+        "engines.yml",
+        "standard: {scheduler: FlowMatchEulerDiscreteScheduler, steps: 28",
+        "standard: {scheduler: FlowMatchEulerDiscreteScheduler, steps: 61",
+        None,
+        "takes 8 to 60 steps, not 61",
+    ),
     ("engines.yml", "steps: 28, guidance: 3.5", "steps: 28, guidance: 9", None, "guidance of 1 to 7, not 9"),
     ("engines.yml", "FlowMatchHeunDiscreteScheduler: {", "DDIMScheduler: {", "DDIMScheduler", "clips the latents"),
-    ("engines.yml", "FlowMatchHeunDiscreteScheduler: {", "HeunScheduler: {", "HeunScheduler", "there is no scheduler 'HeunScheduler'"),
+    (
+        "engines.yml",
+        "FlowMatchHeunDiscreteScheduler: {",
+        "HeunScheduler: {",
+        "HeunScheduler",
+        "there is no scheduler 'HeunScheduler'",
+    ),
     ("engines.yml", "use_flow_sigmas: true, ", "", "DPMSolver", "needs use_flow_sigmas"),
     ("engines.yml", "shift: 3.0}", "shift: 3.0, stochastic_sampling: true}", None, "draws without the job's generator"),
     ("engines.yml", "kind: sd3", "kind: sd4", "sd4", "there is no engine kind 'sd4'"),
@@ -111,10 +154,16 @@ WRONG = [
     ("engines.yml", "batch: 16}", "batch: 1}", "batch: 8", "never grow"),
     ("engines.yml", "max_batch:\n      - {pixels: 2359296, batch: 8}", "max_batch: []", None, "is empty"),
     ("engines.yml", "    schedulers:\n      none: {}", "    schedulers: {}", None, "allows no scheduler"),
-    ("engines.yml", "    distilled: true\n    precision: bf16\n    schedulers:\n", "    distilled: true\n    precision: bf16\n    schedulers:\n      FlowMatchHeunDiscreteScheduler: {}\n", None, "distilled"),
+    ("engines.yml", DISTILLED, f"{DISTILLED}      FlowMatchHeunDiscreteScheduler: {{}}\n", None, "distilled"),
     ("routing.yml", "use: typeset", "use: typset", "typset", "did you mean 'typeset'"),
     ("routing.yml", "{tag: file-logo}", "{tag: file-lgo}", "file-lgo", "did you mean 'file-logo'"),
-    ("routing.yml", "{field: lane, equals: critical}", "{field: lane, equals: critcal}", "critcal", "did you mean 'critical'"),
+    (
+        "routing.yml",
+        "{field: lane, equals: critical}",
+        "{field: lane, equals: critcal}",
+        "critcal",
+        "did you mean 'critical'",
+    ),
     ("routing.yml", "{field: lane, equals", "{field: lne, equals", "lne", "did you mean 'lane'"),
     ("routing.yml", "{field: phrases, gt: 2}", "{field: phrases, above: 2}", "above", "cannot be compared by 'above'"),
     ("routing.yml", "{field: phrases, gt: 2}", "{field: phrases}", None, "want exactly one comparison"),
@@ -127,16 +176,46 @@ WRONG = [
     ("routing.yml", "when: {always: true}", "when: {tag: branded}", None, "can never fire"),
     ("routing.yml", "when: {always: true}", "when: {tag: photoreal}", None, "must take the rest"),
     ("routing.yml", "use: text_specialist", "use: sd3.5-flash", None, "may send wanted text to sd3.5-flash"),
-    ("routing.yml", "  - name: supplied-logo", "  - {name: all, when: {always: true}, use: typeset}\n  - name: supplied-logo", "supplied-logo", "taken by 'all' (line"),
-    ("failure-modes.yml", "caught_by: [size]", "caught_by: [sise]", "sise", "there is no check 'sise' in force, did you mean 'size'"),
-    ("failure-modes.yml", "caught_by: [size]", "caught_by: []", None, "nothing is named that has wrong-size caught by it"),
-    ("failure-modes.yml", "prevented_by: [supplied-logo]", "prevented_by: [supplied]", None, "the routing rule 'supplied-logo' belongs to no failure mode"),
+    (
+        "routing.yml",
+        "  - name: supplied-logo",
+        "  - {name: all, when: {always: true}, use: typeset}\n  - name: supplied-logo",
+        "supplied-logo",
+        "taken by 'all' (line",
+    ),
+    (
+        "failure-modes.yml",
+        "caught_by: [size]",
+        "caught_by: [sise]",
+        "sise",
+        "there is no check 'sise' in force, did you mean 'size'",
+    ),
+    (
+        "failure-modes.yml",
+        "caught_by: [size]",
+        "caught_by: []",
+        None,
+        "nothing is named that has wrong-size caught by it",
+    ),
+    (
+        "failure-modes.yml",
+        "prevented_by: [supplied-logo]",
+        "prevented_by: [supplied]",
+        None,
+        "the routing rule 'supplied-logo' belongs to no failure mode",
+    ),
     ("failure-modes.yml", "repaired_by: [client_mend]", "repaired_by: [client]", None, "there is no repair 'client'"),
     ("failure-modes.yml", "  colour-cast:", "  colour-caste:", None, "the check 'palette' finds 'colour-cast'"),
     ("failure-modes.yml", "  wrong-size:", "  Wrong Size:", "Wrong Size", "no name of a failure mode"),
     ("failure-modes.yml", "    title: Another size than was asked for\n", "", "wrong-size", "lacks title"),
     ("verdict.yml", "palette, prompt-sanity", "palete, prompt-sanity", "palete", "did you mean 'palette'"),
-    ("verdict.yml", "readers: [rapidocr, ", "readers: [tesseract, ", "tesseract", "there is no text reader 'tesseract'"),
+    (
+        "verdict.yml",
+        "readers: [rapidocr, ",
+        "readers: [tesseract, ",
+        "tesseract",
+        "there is no text reader 'tesseract'",
+    ),
     ("verdict.yml", 'readers: [rapidocr, "rapidocr@640"]', "readers: []", None, "reads with nothing"),
     ("verdict.yml", "  similar: 0.75\n", "", "text:", "lacks similar"),
     ("verdict.yml", "similar: 0.75", "similar: 7.5", None, "is 7.5, want 0 to 1"),
@@ -152,13 +231,31 @@ WRONG = [
     ("sanity.yml", "prompt_max_chars: 4000", "prompt_max_chars: 0", None, "want 1 to 20000"),
     ("sanity.yml", "  stylised:\n", "  text:\n", None, "found in another way"),
     ("sanity.yml", "  stylised:\n", "  Stylised:\n", None, "is no tag name"),
-    ("sanity.yml", "    reason: The prompt asks for gore or cruelty; describe it without.\n", "", None, "gives no reason"),
+    (
+        "sanity.yml",
+        "    reason: The prompt asks for gore or cruelty; describe it without.\n",
+        "",
+        None,
+        "gives no reason",
+    ),
     ("sanity.yml", "first: no-text", "first: no-txt", "no-txt", "did you mean 'no-text'"),
     ("sanity.yml", "words: [logo, logos, logotype*, emblem*, brand mark*, crest]", "words: []", None, "lists no word"),
-    ("sanity.yml", "other_text_tags: [incidental-text]", "other_text_tags: [incidental]", None, "did you mean 'incidental-text'"),
+    (
+        "sanity.yml",
+        "other_text_tags: [incidental-text]",
+        "other_text_tags: [incidental]",
+        None,
+        "did you mean 'incidental-text'",
+    ),
     ("brands/halden-outdoor.yml", '"#20302a"', '"#20302A"', None, "is no colour"),
-    ("brands/halden-outdoor.yml", "name: Halden Outdoor", "nme: Halden Outdoor", None, "unknown key 'nme'; did you mean 'name'"),
-]  # fmt: skip
+    (
+        "brands/halden-outdoor.yml",
+        "name: Halden Outdoor",
+        "nme: Halden Outdoor",
+        None,
+        "unknown key 'nme'; did you mean 'name'",
+    ),
+]
 
 
 @pytest.mark.parametrize(("file", "old", "new", "line_holds", "needle"), WRONG, ids=[w[4][:50] for w in WRONG])

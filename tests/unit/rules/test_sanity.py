@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rules.contract import merged
@@ -10,7 +12,7 @@ from schemas.events import FileRef, FileRole, Lane, PhraseSource, Risk
 from tests.unit.rules.samples import LOGO, job, ruleset
 
 
-def find(prompt: str, lane: Lane = Lane.EXPLORATORY, **fields: object) -> Finding:
+def find(prompt: str, lane: Lane = Lane.EXPLORATORY, **fields: Any) -> Finding:
     return examine(job(prompt, lane=lane, **fields), ruleset())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from rules.verdict import judge
@@ -28,7 +30,7 @@ PICTURE = job("a lighthouse")
 SOUND_LATENTS = LatentStats(finite=True, std=1.1, absmax=5)
 
 
-def verdict(wanted: Job, *reads: TextRead, **values: float) -> Judgement:
+def verdict(wanted: Job, *reads: TextRead, **values: Any) -> Judgement:
     return judge(inspection(*reads, **values), rendering(), routed(wanted), ruleset())
 
 
