@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import signal
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from types import FrameType
-from typing import Final, Protocol
+from typing import Final
 
 import psycopg
 import structlog
@@ -21,6 +19,7 @@ from audit.migrate import connect, migrate
 from audit.project import Projected
 from audit.source import Batch, Fetched, Shift, Source
 from broker.settings import Settings
+from broker.signals import Stop, StopSignals
 from schemas.catalogue import RENDER_PATTERN, catalogue
 from schemas.codec import Codec
 from schemas.errors import Poison, Transient
@@ -31,43 +30,8 @@ POLL_S: Final = 0.1
 REFRESH_S: Final = 2.0
 """How often new topics and partitions are looked for."""
 LEASE_WAIT_S: Final = 0.5
-STEP_S: Final = 0.1
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 5.0
 JOB_ID: Final = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-class Stop(Protocol):
-    """What tells a loop to end; a threading.Event is one."""
-
-    def is_set(self) -> bool:
-        """Whether to end."""
-        ...
-
-    def wait(self, timeout: float) -> bool:
-        """Wait until it is time to end, at most so many seconds; whether it is."""
-        ...
-
-
-class StopAsked:
-    """A stop that a signal asks for. It takes no lock: a handler may run while this thread holds an Event's own."""
-
-    def __init__(self) -> None:
-        self._asked = False
-
-    def by_signal(self, _number: int, _frame: FrameType | None) -> None:
-        """The handler."""
-        self._asked = True
-
-    def is_set(self) -> bool:
-        """Whether a signal came."""
-        return self._asked
-
-    def wait(self, timeout: float) -> bool:
-        """Wait in short steps, because a sleep goes on after a handler has run."""
-        end_s = time.monotonic() + timeout
-        while not self._asked and (left_s := end_s - time.monotonic()) > 0:
-            time.sleep(min(left_s, STEP_S))
-        return self._asked
 
 
 Fault = Callable[[str], None]
@@ -280,7 +244,5 @@ def run(settings: Settings, stop: Stop, *, refresh_s: float = REFRESH_S, fault: 
 
 def main(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, then finish the batch in hand. Raises Fatal."""
-    asked = StopAsked()
-    signal.signal(signal.SIGTERM, asked.by_signal)
-    signal.signal(signal.SIGINT, asked.by_signal)
-    run(settings, asked)
+    with StopSignals() as stop:
+        run(settings, stop)

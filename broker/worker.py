@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import queue
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,7 @@ import structlog
 
 from broker.clients import StaleMember
 from broker.settings import Settings
+from broker.signals import Stop
 from broker.worker_core import Core, Lane
 from broker.worker_kafka import KafkaLane, KafkaTransactions
 from broker.worker_lookahead import LookAhead
@@ -64,18 +64,10 @@ class WorkerPlan:
     fault: Fault = no_fault
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set. Call it from the main thread."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
-    return stop
-
-
-def run_worker(
-    plan: WorkerPlan, settings: Settings, codec: Codec, handler: Handler[Any], stop: threading.Event
-) -> None:
+def run_worker(plan: WorkerPlan, settings: Settings, codec: Codec, handler: Handler[Any], stop: Stop) -> None:
     """Work until `stop` is set, then finish the batch under way, commit, and leave the group.
+
+    Only the calling thread waits on `stop`.
 
     Raises Fatal where the process must end with nothing more committed (fenced, no rights, retries used up), and
     whatever a handler raises that is no PresscheckError.
@@ -86,9 +78,7 @@ def run_worker(
 class _Worker:
     """The threads of one process, and how they end together."""
 
-    def __init__(
-        self, plan: WorkerPlan, settings: Settings, codec: Codec, handler: Handler[Any], stop: threading.Event
-    ) -> None:
+    def __init__(self, plan: WorkerPlan, settings: Settings, codec: Codec, handler: Handler[Any], stop: Stop) -> None:
         self._plan, self._stop = plan, stop
         self._changed = threading.Condition()
         self._lanes = [
@@ -221,7 +211,7 @@ class _Worker:
         if left:
             self._log.info("records left to the new owner of their partition", records=left)
 
-    def _retried(self, doing: str, halt: threading.Event, call: Callable[[int], R]) -> R | None:
+    def _retried(self, doing: str, halt: Stop, call: Callable[[int], R]) -> R | None:
         """Call until it is no longer Transient; None where `halt` came first. Raises Fatal after TRIES."""
         draw = random.Random(f"{self._plan.seed}/{doing}")  # noqa: S311 - spreads retries out, guards nothing
         pause_s = FIRST_PAUSE_S

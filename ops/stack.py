@@ -20,8 +20,8 @@ from broker.embedded.kafka import EmbeddedKafka
 from broker.embedded.postgres import EmbeddedPostgres
 from broker.embedded.process import Child, Identity, write_private
 from broker.settings import ENDPOINTS_FILE, Settings
+from broker.signals import StopSignals
 from ops import stack_state
-from ops.signals import Signals
 from ops.stack_plan import STAGES, Stage, stage
 from ops.stack_prepare import Prepared, Say, prepare
 from ops.stack_state import ProcessRow, StackLock, StackRow
@@ -54,7 +54,7 @@ class Stack:
     def __init__(self, state_dir: Path, plan: StackPlan, *, say: Say) -> None:
         self.state_dir = state_dir.absolute()
         self._plan, self._say = plan, say
-        self._signals = Signals()
+        self._signals = StopSignals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), wake_on=(signal.SIGCHLD,))
         self._supervisor = Supervisor(changed=self._write)
         self._kafka = EmbeddedKafka(self.state_dir)
         self._postgres = EmbeddedPostgres(self.state_dir)
@@ -70,8 +70,8 @@ class Stack:
             try:
                 if self._bring_up():
                     on_ready(self._row())
-                while not self._signals.stop_asked:
-                    self._signals.wait(self._tick())
+                while not self._signals.is_set():
+                    self._signals.wait_any(self._tick())
             finally:
                 self._drain()
 
@@ -80,7 +80,7 @@ class Stack:
         self._stop_leftovers()
         self._write()
         settings = self._start_embedded(settings_module.load(self.state_dir))
-        if self._signals.stop_asked:
+        if self._signals.is_set():
             return False
         self._prepared = self._plan.prepare(settings, self._say)
         for name, argv in self._plan.commands.items():
@@ -138,15 +138,15 @@ class Stack:
         """Until every stage holds all partitions it reads; False where a stop was asked for."""
         waiting = [s for n in self._plan.commands if (s := stage(n)) is not None and s.group]
         end = time.monotonic() + STAGES_READY_S
-        while waiting and not self._signals.stop_asked:
+        while waiting and not self._signals.is_set():
             self._tick()
             waiting = [s for s in waiting if not self._holds_all(s, settings)]
             if time.monotonic() > end:
                 logs = ", ".join(str(self._log(s.name)) for s in waiting)
                 raise Fatal(f"not ready within {STAGES_READY_S:.0f} s; see {logs}")
             if waiting:
-                self._signals.wait(READY_LOOK_S)
-        return not self._signals.stop_asked
+                self._signals.wait_any(READY_LOOK_S)
+        return not self._signals.is_set()
 
     def _holds_all(self, what: Stage, settings: Settings) -> bool:
         held = {topic for topic, _ in assigned(settings, what.group)}

@@ -13,7 +13,8 @@ import structlog
 from broker import logs
 from broker.broadcast import RulesetTable, follow_rulesets
 from broker.settings import Settings
-from broker.worker import WorkerPlan, run_worker, stop_on_signals
+from broker.signals import StopSignals
+from broker.worker import WorkerPlan, run_worker
 from broker.worker_port import Delivery, Output
 from broker.worker_slot import transactional_id
 from rules.ruleset import Ruleset
@@ -126,12 +127,22 @@ def _generated(event: Event) -> ImageGenerated:
     return event
 
 
+def worker_plan(slot: str) -> WorkerPlan:
+    """What is read; `slot` is the transactional id."""
+    return WorkerPlan(
+        stage=STAGE, group=STAGE, lanes=[[IMAGES_GENERATED]], transactional_id=slot, look_ahead=LOOK_AHEAD
+    )
+
+
 def main(settings: Settings) -> int:
     """Inspect until SIGTERM or SIGINT, then finish the batch under way. Raises Fatal where a fresh process must."""
     logs.set_up(settings, process=STAGE)
-    stop = stop_on_signals()
     store = open_store(settings)
-    with closing(follow_rulesets(settings).start()) as rulesets, transactional_id(settings.state_dir, STAGE) as slot:
+    with (
+        StopSignals() as stop,
+        closing(follow_rulesets(settings).start()) as rulesets,
+        transactional_id(settings.state_dir, STAGE) as slot,
+    ):
         rulesets.wait_ready(READY_S)
         handler = InspectHandler(
             store=store,
@@ -139,8 +150,5 @@ def main(settings: Settings) -> int:
             measure=Checks(settings.inspect_threads),
             now_ms=lambda: time.time_ns() // 1_000_000,
         )
-        plan = WorkerPlan(
-            stage=STAGE, group=STAGE, lanes=[[IMAGES_GENERATED]], transactional_id=slot, look_ahead=LOOK_AHEAD
-        )
-        run_worker(plan, settings, Codec(LockedIds()), handler, stop)
+        run_worker(worker_plan(slot), settings, Codec(LockedIds()), handler, stop)
     return 0

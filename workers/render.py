@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -13,7 +13,8 @@ import structlog
 from broker import logs
 from broker.broadcast import RulesetTable, follow_rulesets
 from broker.settings import Settings
-from broker.worker import WorkerPlan, run_worker, stop_on_signals
+from broker.signals import StopSignals
+from broker.worker import WorkerPlan, run_worker
 from broker.worker_slot import transactional_id
 from rules.engines import EngineProfile
 from schemas.catalogue import render_topic
@@ -89,12 +90,28 @@ def served(settings: Settings, engines: Mapping[str, EngineProfile]) -> tuple[fr
     return own, (asked - own if settings.stand_in else frozenset[str]())
 
 
+def worker_plan(settings: Settings, engines: Iterable[str], slot: str) -> WorkerPlan:
+    """Which topics of these engines are read, critical before exploratory; `slot` is the transactional id."""
+    names = sorted(engines)
+    return WorkerPlan(
+        stage=STAGE,
+        group=STAGE,
+        lanes=[[render_topic(e, lane) for e in names] for lane in PRIORITY],
+        transactional_id=slot,
+        look_ahead=LOOK_AHEAD,
+        batch_wait_s=settings.batch_wait_s,
+    )
+
+
 def main(settings: Settings) -> int:
     """Render until SIGTERM or SIGINT, then finish the batch under way. Raises Fatal where a fresh process must."""
     logs.set_up(settings, process=STAGE)
-    stop = stop_on_signals()
     store = open_store(settings)
-    with closing(follow_rulesets(settings).start()) as rulesets, transactional_id(settings.state_dir, STAGE) as slot:
+    with (
+        StopSignals() as stop,
+        closing(follow_rulesets(settings).start()) as rulesets,
+        transactional_id(settings.state_dir, STAGE) as slot,
+    ):
         rulesets.wait_ready(READY_S)
         table = RulesetTable(rulesets)
         own, stand_ins = served(settings, table.current().engines)
@@ -107,15 +124,5 @@ def main(settings: Settings) -> int:
             limit_s=settings.max_attempt_age_s,
             now_ms=lambda: time.time_ns() // 1_000_000,
         )
-        plan = WorkerPlan(
-            stage=STAGE,
-            group=STAGE,
-            lanes=[
-                [render_topic(e, lane) for e in sorted(own | stand_ins)] for lane in (Lane.CRITICAL, Lane.EXPLORATORY)
-            ],
-            transactional_id=slot,
-            look_ahead=LOOK_AHEAD,
-            batch_wait_s=settings.batch_wait_s,
-        )
-        run_worker(plan, settings, Codec(LockedIds()), handler, stop)
+        run_worker(worker_plan(settings, own | stand_ins, slot), settings, Codec(LockedIds()), handler, stop)
     return 0

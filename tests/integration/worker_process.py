@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.settings import Settings
-from broker.worker import WorkerPlan, run_worker, stop_on_signals
+from broker.signals import StopSignals
+from broker.worker import WorkerPlan, run_worker
 from broker.worker_port import Delivery, Output
 from broker.worker_slot import transactional_id
 from schemas.codec import Codec, LockedIds
@@ -48,9 +49,8 @@ class Copy:
 def main(argument: str) -> int:
     """Run until SIGTERM. `argument` is a JSON object: settings, lanes, out, group, cost_s."""
     given = json.loads(argument)
-    stop = stop_on_signals()
     settings = Settings.model_validate(given["settings"])
-    with transactional_id(settings.state_dir, given["group"]) as slot:
+    with StopSignals() as stop, transactional_id(settings.state_dir, given["group"]) as slot:
         plan = WorkerPlan(
             stage="copy",
             group=given["group"],

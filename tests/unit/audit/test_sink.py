@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from audit.project import RANK
-from audit.sink import StopAsked, carries, read
+from audit.sink import carries, read
 from audit.source import Fetched, wanted_topic
 from rules.lifecycle import NEXT, JobEvent
 from schemas.catalogue import PROMPTS, topics_for
@@ -73,11 +73,3 @@ def test_projections_believe_a_record_only_where_the_catalogue_has_it():
     assert carries(PROMPTS, prompt)
     assert not carries("design-queue", prompt)
     assert not carries("render.simulator.critical", prompt)
-
-
-def test_a_signal_ends_a_wait():
-    asked = StopAsked()
-    assert not asked.wait(0)
-    asked.by_signal(15, None)
-    assert asked.wait(60)
-    assert asked.is_set()
