@@ -120,11 +120,18 @@ def _pairs(sub: Any, names: Mapping[str, str]) -> Iterator[tuple[tuple[str, str]
                 if record.SecondGlyph in names:
                     yield (left, names[record.SecondGlyph]), _step(record.Value1)
         return
+    # Classes are few and letters many: look at each pair of classes once, and unfold those that kern.
+    first: dict[int, list[str]] = {}
+    second: dict[int, list[str]] = {}
     for glyph, left in lefts:
-        row = sub.Class1Record[sub.ClassDef1.classDefs.get(glyph, 0)].Class2Record
-        for other, right in names.items():
-            if step := _step(row[sub.ClassDef2.classDefs.get(other, 0)].Value1):
-                yield (left, right), step
+        first.setdefault(sub.ClassDef1.classDefs.get(glyph, 0), []).append(left)
+    for glyph, right in names.items():
+        second.setdefault(sub.ClassDef2.classDefs.get(glyph, 0), []).append(right)
+    for one, left_letters in first.items():
+        row = sub.Class1Record[one].Class2Record
+        for two, right_letters in second.items():
+            if step := _step(row[two].Value1):
+                yield from (((left, right), step) for left in left_letters for right in right_letters)
 
 
 def _step(value: Any) -> int:
