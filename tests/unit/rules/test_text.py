@@ -164,7 +164,13 @@ def test_a_word_that_another_phrase_has_taken_is_not_used_again():
 def test_a_run_ends_where_its_next_word_is_taken():
     # B and C are spelt to the letter, so the O that looks like a 0 cannot go on with that B.
     match = match_read(contract("BC", "OB"), read("0 B C"))
-    assert levels(match) == [Level.EXACT, Level.ABSENT]
+    assert levels(match) == [Level.EXACT, Level.DIFFERENT]
+
+
+def test_a_long_line_is_no_wrong_writing_of_a_short_phrase():
+    match = match_read(contract("SALE"), read("XXXXXXXX YYYYYYYY"))
+    assert levels(match) == [Level.ABSENT]
+    assert extras(match) == ["XXXXXXXX YYYYYYYY"]
 
 
 def test_second_readings_of_one_place_count_once():
