@@ -2,4 +2,28 @@
 # ruff: noqa: B018, F821
 # pyright: basic, reportUndefinedVariable=false, reportUnusedExpression=false, reportAttributeAccessIssue=false
 
-model_config  # pydantic reads it from the class
+# pydantic reads it from the class.
+model_config
+
+# typer calls it by its name in ops/cli.py's table, or as a method of its group.
+demo, doctor, up, list_commands
+
+# psycopg fetches as many rows at a time.
+itersize
+
+# Faust and its Kafka driver call or read these of what we override.
+_isolation_level, _fetch_max_wait_ms, _new_consumer_thread, _to_message, seek_to_committed, verify_event_path
+_new_transport
+
+# Arguments of the ports in broker/admin.py and workers/: the names that an implementation's callers use.
+new_topics, operation_timeout, group_ids, topic_partition_offsets, isolation_level, request_timeout
+
+# Columns: audit/projections.py writes every field of a row by its name.
+wants_text, requested_at_ms, failure_kind, failure_message, generated_at_ms, inspect_ms, inspected_at_ms
+decided_by, repair_rung, origin_topic, origin_partition, origin_offset
+
+# Facts printed as JSON, field by field.
+lowest, highest, supervisor_pid
+
+# The type of a cast to a module.
+Room

@@ -6,6 +6,7 @@ from asyncio import sleep as nap
 
 time.sleep(1)  # sleep
 await nap(0.1)  # sleep
+await nap(0)
 INDEX = "https://{registry}/simple"  # host
 LOG = "/home/ann/presscheck.log"  # path
 TOKEN = os.environ["TOKEN"]  # environment
