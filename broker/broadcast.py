@@ -14,9 +14,9 @@ from broker import clients
 from broker.settings import Settings
 from rules.ruleset import Ruleset, from_document
 from schemas import catalogue
-from schemas.codec import Codec, LockedIds
 from schemas.errors import BadConfig, Poison, Transient
 from schemas.events import Event, HoldChanged, RulesetActivated, RulesetPublished
+from schemas.registry import codec_for
 
 POLL_S: Final = 0.2
 MAX_KEYS: Final = 10_000
@@ -41,7 +41,7 @@ class Broadcast:
         self, settings: Settings, topic: str, *, on_change: OnChange = _ignore, max_keys: int = MAX_KEYS
     ) -> None:
         self._settings, self._topic, self._on_change, self._max_keys = settings, topic, on_change, max_keys
-        self._codec = Codec(LockedIds())
+        self._codec = codec_for(settings.schema_registry_url)
         self._snapshot: Mapping[str, Event] = MappingProxyType({})
         self._ready, self._stop = threading.Event(), threading.Event()
         self._waiting: set[int] | None = None

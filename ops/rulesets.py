@@ -12,9 +12,9 @@ from broker.broadcast import ACTIVE_KEY, follow_rulesets
 from broker.settings import Settings
 from rules.ruleset import Ruleset, load_ruleset
 from schemas import catalogue, ids
-from schemas.codec import Codec, LockedIds
 from schemas.errors import BadConfig
 from schemas.events import Event, RulesetActivated, RulesetPublished
+from schemas.registry import codec_for
 
 STAGE: Final = "ops"
 READ_S: Final = 30.0
@@ -73,7 +73,7 @@ def publish(settings: Settings, ruleset: Ruleset, *, who: str, at_ms: int, activ
             event_id=ids.event_id(ruleset.id, STAGE, f"activated {at_ms}"), at_ms=at_ms, ruleset_id=ruleset.id, who=who
         )
         records.append((ACTIVE_KEY, activated))
-    codec = Codec(LockedIds())
+    codec = codec_for(settings.schema_registry_url)
     producer = clients.producer(settings, transactional_id="ops-rulesets")
     try:
         producer.init_transactions(WRITE_S)

@@ -14,7 +14,7 @@ from broker.settings import Settings
 from rules import decide
 from rules.ruleset import Ruleset
 from schemas.catalogue import PROMPTS, PROMPTS_REFUSED, PROMPTS_SEEN, REPLAY, REPLAY_REQUESTS, render_topic
-from schemas.codec import Codec, LockedIds
+from schemas.codec import Codec
 from schemas.errors import Poison
 from schemas.events import (
     AssetRejected,
@@ -25,6 +25,7 @@ from schemas.events import (
     RenderRequested,
     ReplayRequested,
 )
+from schemas.registry import codec_for
 from streams.runner import READY_S, Runner
 from streams.seen import SeenKeys, digest, read_back
 from streams.stage import Output, StageDecider, content_sha256, now_ms
@@ -122,7 +123,7 @@ def _routed(decided: RenderRequested | PromptRefused) -> Output:
 def main(settings: Settings) -> int:
     """Run the stage until SIGTERM; the exit code. Raises Transient where no ruleset can be had."""
     logs.set_up(settings, process=NAME)
-    codec = Codec(LockedIds())
+    codec = codec_for(settings.schema_registry_url)
     log = KafkaLog(settings, NAME)
     with follow_rulesets(settings) as following:
         following.wait_ready(READY_S)

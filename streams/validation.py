@@ -12,7 +12,6 @@ from broker.settings import Settings
 from rules import decide
 from rules.ruleset import Ruleset
 from schemas.catalogue import DESIGN_QUEUE, HELD, IMAGES_INSPECTED, REPLAY, REVIEW
-from schemas.codec import Codec, LockedIds
 from schemas.errors import Poison
 from schemas.events import (
     AssetApproved,
@@ -23,6 +22,7 @@ from schemas.events import (
     ImageInspected,
     ReviewRequested,
 )
+from schemas.registry import codec_for
 from streams.runner import READY_S, Runner
 from streams.stage import Output, StageDecider, now_ms
 
@@ -81,7 +81,7 @@ def _topic(decided: AssetApproved | AssetRejected | ReviewRequested | AssetHeld)
 def main(settings: Settings) -> int:
     """Run the stage until SIGTERM; the exit code. Raises Transient where the broker does not answer."""
     logs.set_up(settings, process=NAME)
-    codec = Codec(LockedIds())
+    codec = codec_for(settings.schema_registry_url)
     log = KafkaLog(settings, NAME)
     with follow_rulesets(settings) as rulesets, follow_holds(settings) as holds:
         rulesets.wait_ready(READY_S)

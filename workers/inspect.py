@@ -20,9 +20,9 @@ from broker.worker_slot import transactional_id
 from rules.ruleset import Ruleset
 from schemas import ids
 from schemas.catalogue import IMAGES_GENERATED, IMAGES_INSPECTED
-from schemas.codec import Codec, LockedIds
 from schemas.errors import Poison
 from schemas.events import CheckError, Event, ImageGenerated, ImageInspected, Inspection, Rendering, RenderRequest
+from schemas.registry import codec_for
 from store.artifacts import ArtifactStore, open_store
 from workers.checks.measure import inspect_asset
 from workers.checks.port import TextReader
@@ -150,5 +150,5 @@ def main(settings: Settings) -> int:
             measure=Checks(settings.inspect_threads),
             now_ms=lambda: time.time_ns() // 1_000_000,
         )
-        run_worker(worker_plan(slot), settings, Codec(LockedIds()), handler, stop)
+        run_worker(worker_plan(slot), settings, codec_for(settings.schema_registry_url), handler, stop)
     return 0

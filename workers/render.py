@@ -18,9 +18,9 @@ from broker.worker import WorkerPlan, run_worker
 from broker.worker_slot import transactional_id
 from rules.engines import EngineProfile
 from schemas.catalogue import render_topic
-from schemas.codec import Codec, LockedIds
 from schemas.errors import BadConfig, Poison
 from schemas.events import Lane, RenderRequest
+from schemas.registry import codec_for
 from store.artifacts import open_store
 from workers.engines import registry
 from workers.engines.port import Engine, Rendered
@@ -124,5 +124,11 @@ def main(settings: Settings) -> int:
             limit_s=settings.max_attempt_age_s,
             now_ms=lambda: time.time_ns() // 1_000_000,
         )
-        run_worker(worker_plan(settings, own | stand_ins, slot), settings, Codec(LockedIds()), handler, stop)
+        run_worker(
+            worker_plan(settings, own | stand_ins, slot),
+            settings,
+            codec_for(settings.schema_registry_url),
+            handler,
+            stop,
+        )
     return 0
