@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ops.console import EXIT_FINDING, JsonOption, out, print_json, print_table
+
+if TYPE_CHECKING:
+    from ops.bench.path import PathFigures
 
 app = typer.Typer(add_completion=False, help="Measure on this machine.", no_args_is_help=True)
 
@@ -37,3 +40,45 @@ def stack(
         out().print("Memory is RSS, summed: pages that processes share count for each of them.")
     if not seen.within_limits:
         raise typer.Exit(EXIT_FINDING)
+
+
+@app.command("path")
+def path(
+    rate: Annotated[float, typer.Option("--rate", min=1, max=1000, help="Jobs a second.")] = 50.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=1, max=600, help="Seconds that are timed.")] = 20.0,
+    as_json: JsonOption = False,
+) -> None:
+    """How long a job takes from prompt to design-queue, and each hop, where engine and checks cost nothing.
+
+    Starts a broker and the stages of its own. Sanity and validation are the real ones; render and inspect are the
+    real worker loop with nothing to do in it.
+    """
+    from ops.bench.path import measure
+
+    seen = measure(rate, seconds)
+    if as_json:
+        print_json(asdict(seen))
+    else:
+        _show_path(seen)
+    if not seen.within_limits:
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _show_path(seen: PathFigures) -> None:
+    print_table(
+        ("hop", ">p50 ms", ">p95 ms", ">p99 ms", ">max ms"),
+        [
+            (name, f"{f.p50_ms:.0f}", f"{f.p95_ms:.0f}", f"{f.p99_ms:.0f}", f"{f.max_ms:.0f}")
+            for name, f in seen.latency.items()
+        ],
+        title=f"{seen.machine}; load average {seen.load_before} before, {seen.load_after} after",
+    )
+    counted, console = seen.ends, out()
+    console.print(
+        f"sent {counted.sent}, arrived {counted.arrived}, lost {counted.lost}, twice {counted.twice}"
+        + "".join(f", on {topic} {n}" for topic, n in counted.elsewhere.items())
+    )
+    console.print(f"{seen.timed} jobs timed at {seen.achieved_rate:g} a second, after {seen.warm_up_s:g} s of warm-up")
+    console.print("cores used: " + ", ".join(f"{name} {share:.2f}" for name, share in seen.cpu_share.items()))
+    console.print(f"audit: {seen.audit}. The p95 of the whole way is to stay under {seen.limit_p95_ms} ms.")
+    console.print("Measured from handing a prompt over until a read_committed reader holds the record, on one clock.")
