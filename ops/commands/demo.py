@@ -21,7 +21,9 @@ def demo(
     state: Annotated[
         Path, typer.Option("--state", metavar="DIR", help="State folder of the demo's own stack; made afresh.")
     ] = Path(".presscheck/demo"),
-    rate_per_s: Annotated[float, typer.Option("--rate", min=0.1, max=50, help="Prompts a second, in both runs.")] = 2.5,
+    rate_per_s: Annotated[
+        float, typer.Option("--rate", min=0.1, max=50, help="Prompts a second, in both runs.")
+    ] = 1.25,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running at the end.")] = False,
 ) -> None:
     """Run a campaign through a plain loop and through the pipeline, and compare the two."""
