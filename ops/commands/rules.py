@@ -55,9 +55,8 @@ def show(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
         ],
         title=f"ruleset {ruleset.id[:12]}",
     )
-    out().print()
-    rows = [
-        (m.name, m.how, ", ".join(m.caught_by), ", ".join(m.prevented_by), ", ".join(m.repaired_by))
-        for m in ruleset.failure_modes.values()
-    ]
-    print_table(("failure mode", "how it looks", "caught by", "prevented by", "repaired by"), rows)
+    for m in ruleset.failure_modes.values():
+        out().print(f"\n{m.name}: {m.title}", style="bold", markup=False)
+        out().print(f"  {m.how}", style="dim", markup=False)
+        for what, names in (("caught", m.caught_by), ("prevented", m.prevented_by), ("repaired", m.repaired_by)):
+            out().print(f"  {what} by {', '.join(names)}", markup=False)
