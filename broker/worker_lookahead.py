@@ -64,11 +64,6 @@ class LookAhead:
         """Whether no more should be polled for now."""
         return self._size >= self.room
 
-    def wait_for_room(self, timeout_s: float) -> bool:
-        """Wait until a record may be polled. False where the time ran out."""
-        with self.changed:
-            return self.changed.wait_for(lambda: not self.full, timeout_s)
-
     def peek(self) -> tuple[tuple[Held, ...], ...]:
         """What waits, by partition in order; the partition whose first record came first leads."""
         with self.changed:

@@ -12,6 +12,7 @@ import structlog
 
 from broker import logs
 from broker.broadcast import RulesetTable, follow_rulesets
+from broker.logs import about_job
 from broker.settings import Settings
 from broker.signals import StopSignals
 from broker.worker import WorkerPlan, run_worker
@@ -92,14 +93,15 @@ class InspectHandler:
         return [[Output(topic=IMAGES_INSPECTED, key=e.request.job.job_id.encode(), event=e)] for e in done]
 
     def _inspected(self, event: ImageGenerated) -> ImageInspected:
-        inspection = self._measured(event)
-        structlog.get_logger(__name__).info(
-            "inspected",
-            job_id=event.request.job.job_id,
-            attempt=event.request.attempt,
-            elapsed_ms=round(inspection.elapsed_ms, 1),
-            errors=[e.check for e in inspection.errors],
-        )
+        # The readers' own lines carry the job too.
+        with about_job(event.request.job.job_id):
+            inspection = self._measured(event)
+            structlog.get_logger(__name__).info(
+                "inspected",
+                attempt=event.request.attempt,
+                elapsed_ms=round(inspection.elapsed_ms, 1),
+                errors=[e.check for e in inspection.errors],
+            )
         return ImageInspected(
             event_id=ids.event_id(event.event_id, STAGE),
             at_ms=self.now_ms(),

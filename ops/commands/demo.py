@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ops.demo import DemoPlan, run_demo
+
+CAMPAIGN: Final = Path("config/demo/campaign.jsonl")
 
 
 def demo(
     *,
     campaign: Annotated[
         Path, typer.Option(metavar="FILE.jsonl", help="Job lines to run.", exists=True, dir_okay=False)
-    ] = Path("config/demo/campaign.jsonl"),
+    ] = CAMPAIGN,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where the contact sheet and the figures are left.")
     ] = Path(".presscheck/demo-out"),

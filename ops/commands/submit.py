@@ -70,17 +70,15 @@ def _wait(settings: Settings, job_ids: tuple[str, ...], timeout_s: float, *, as_
     with psycopg.connect(settings.database_url.get_secret_value()) as conn:
         states = queries.job_states(conn, job_ids)
     if as_json:
-        print_json(
-            {
-                "jobs": [
-                    {"job_id": j, "state": states[j].state, "reasons": list(states[j].reasons)} if j in states
-                    else {"job_id": j, "state": None, "reasons": []}
-                    for j in job_ids
-                ]
-            }
-        )  # fmt: skip
+        print_json({"jobs": [_fact(job_id, states.get(job_id)) for job_id in job_ids]})
     if not ended:
         err().print(
             f"not every job was at an end after {timeout_s:g} s; `presscheck status` shows the lag", style="red"
         )
         raise typer.Exit(EXIT_FINDING)
+
+
+def _fact(job_id: str, job: queries.JobState | None) -> dict[str, object]:
+    if job is None:
+        return {"job_id": job_id, "state": None, "ended": False, "reasons": []}
+    return {"job_id": job_id, "state": job.state, "ended": job.terminal, "reasons": list(job.reasons)}

@@ -27,3 +27,9 @@ lowest, highest, supervisor_pid
 
 # The type of a cast to a module.
 Room
+
+# schemas/catalogue.py names every topic of the design once; these two are written by design tools and by roll-outs.
+TOUCH_UPS, ROLLOUTS
+
+# A skill that config/engines.yml gives to an engine, read by its value.
+LAYOUT

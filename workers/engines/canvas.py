@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from workers.engines.palette import RGB
 
@@ -67,12 +67,6 @@ class Canvas:
         u = self._unit
         self._draw.rounded_rectangle((x0 * u, y0 * u, x1 * u, y1 * u), radius=radius * u, fill=fill)
 
-    def frame(self, inset: float, width: float, fill: RGB) -> None:
-        """A rectangle's outline, inset from the edge."""
-        u = self._unit
-        corners = (inset * u, inset * u, (self.w - inset) * u, (self.h - inset) * u)
-        self._draw.rectangle(corners, outline=fill, width=max(1, round(width * u)))
-
     def line(self, points: Sequence[Point], width: float, fill: RGB) -> None:
         """A line with round joins and ends."""
         u = self._unit
@@ -106,11 +100,6 @@ def _falloff(strength: float) -> Image.Image:
     steps = np.linspace(-1.0, 1.0, 65)
     radius = np.minimum(1.0, np.hypot(steps[:, None], steps[None, :]))
     return Image.fromarray(np.rint(255 * strength * (0.5 + 0.5 * np.cos(math.pi * radius))).astype(np.uint8))
-
-
-def soften(mask: Image.Image, radius: float) -> Image.Image:
-    """A mask with blurred edges; radius in pixels."""
-    return mask.filter(ImageFilter.GaussianBlur(radius))
 
 
 def curve(points: Sequence[Point], each: int = 12) -> list[Point]:
