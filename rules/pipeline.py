@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +13,13 @@ PREFILTERS: Final = ("prompt-sanity-check",)
 TEXT_VALIDATORS: Final[Mapping[str, str | None]] = {"ideogram-check": "ideogram-v1", "reading-check": None}
 """Validators, each with the engine that becomes the text specialist of the ladder. All of them read the picture
 with the text readers and hold it against the text contract; `reading-check` goes from there straight to typeset."""
-SCORERS: Final = ("aesthetic-and-reading-score", "reading-score")
-"""What ranks accepted assets. Scores never reject."""
+SCORERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "aesthetic-and-reading-score": ("aesthetic",),
+    "reading-score": (),
+}
+"""What ranks accepted assets, each with the checks that do nothing else: such a check is in force exactly where the
+scorer asks for it. What the check `text` read gives a score either way. Scores never reject."""
+SCORING_CHECKS: Final = frozenset(c for checks in SCORERS.values() for c in checks)
 POSTPROCESSES: Final = ("color-normalize",)
 STAGES: Final = ("prefilter", "primary_generator", "text_validator", "scorer", "postprocess")
 """The stages, in the order in which they must stand."""
@@ -74,3 +79,19 @@ def parse_pipeline(root: Node, engines: Mapping[str, EngineProfile]) -> Pipeline
         scorer=found["scorer"][0].choice(SCORERS, "scorer"),
         postprocess=tuple(postprocess),
     )
+
+
+def check_scorer(pipeline: Pipeline, root: Node, checks: Sequence[str]) -> None:
+    """The checks that only rank are in force where the scorer asks for them, and nowhere else. Raises BadConfig."""
+    node = next(table["scorer"] for i in root.table()["pipeline"].items() if "scorer" in (table := i.table()))
+    wanted = SCORERS[pipeline.scorer]
+    if missing := [c for c in wanted if c not in checks]:
+        raise node.bad(
+            f"{pipeline.scorer} ranks by the check {missing[0]!r}, which is not in force",
+            "add it to the checks of verdict.yml and to a mode of failure-modes.yml, or choose another scorer",
+        )
+    if idle := [c for c in checks if c in SCORING_CHECKS and c not in wanted]:
+        raise node.bad(
+            f"the check {idle[0]!r} only ranks, and {pipeline.scorer} does not ask for it",
+            "take it out of verdict.yml and failure-modes.yml, or choose a scorer that ranks by it",
+        )

@@ -14,7 +14,7 @@ from rules.engines import EngineProfile, parse_engines
 from rules.ladder import Ladder, parse_ladder
 from rules.lexicon import Lexicon, parse_lexicon
 from rules.modes import FailureMode, check_catalogue, parse_modes
-from rules.pipeline import Pipeline, parse_pipeline
+from rules.pipeline import Pipeline, check_scorer, parse_pipeline
 from rules.routing import Routing, parse_routing
 from rules.thresholds import Thresholds, parse_thresholds
 from rules.tree import Node, nearest, read_plain, read_yaml
@@ -121,6 +121,7 @@ def _build(nodes: Mapping[str, Node]) -> Ruleset:
     modes = parse_modes(nodes["failure-modes.yml"])
     names, tags = frozenset(brands), lexicon.tag_names
     thresholds = parse_thresholds(nodes["verdict.yml"], tags=tags, brands=names, modes=frozenset(modes))
+    check_scorer(pipeline, nodes["pipeline.yml"], thresholds.checks)
     ladder = parse_ladder(
         nodes["ladder.yml"], modes=frozenset(modes), engines=frozenset(engines), specialist=pipeline.specialist
     )

@@ -9,7 +9,7 @@ from typing import Final
 from rules.conditions import Condition, parse_condition
 from rules.tree import Node
 
-IMAGE_CHECKS: Final = ("bytes", "latents", "blank", "noise", "size", "text", "palette")
+IMAGE_CHECKS: Final = ("bytes", "latents", "blank", "noise", "size", "text", "palette", "aesthetic")
 """Checks that the inspection offers: they measure the asset."""
 RULE_CHECKS: Final = ("prompt-sanity", "outcome", "people", "logo")
 """Checks made here, on words: sanity of the prompt, the renderer's own report, and what tags send to a person.

@@ -9,7 +9,7 @@ from rules.conditions import Facts, holds
 from rules.findings import failure_defects, file_defects, palette_defects, pixel_defects
 from rules.routing import facts_of
 from rules.ruleset import Ruleset
-from rules.text_verdict import TextFinding, judge_text
+from rules.text_verdict import judge_text
 from schemas.events import Defect, Inspection, Judgement, Measurement, Outcome, Rendering, RenderRequest, Verdict
 
 DEFECTS_MAX: Final = 256
@@ -49,21 +49,20 @@ def judge(inspection: Inspection, rendering: Rendering, request: RenderRequest, 
     failed = {e.check for e in inspection.errors}
     reasons += [f"The check {name} gave no number to judge by." for name in missing if name not in failed]
     defects = spoilt + palette_defects(measured, request, checks, limits, ruleset.brands.get(request.job.brand))
-    scores: dict[str, float] = {}
+    scores = _aesthetic(measured) if "aesthetic" in checks else {}
     if "text" in checks:
         text = judge_text(inspection.reads, request, ruleset.thresholds, rendering.asset.height)
         defects += text.defects
         reasons += text.doubts
-        scores = _scores(text, measured)
+        scores["text"] = text.score
     defects += _for_a_person(request, ruleset)
     return _judgement(defects, reasons, scores, ruleset)
 
 
-def _scores(text: TextFinding, measured: Measured) -> dict[str, float]:
-    """What ranks: `text` by what was read, `aesthetic` where an inspection measured one."""
-    scores = {"text": text.score}
-    aesthetic = measured.get("aesthetic", "score")
-    return scores if aesthetic is None else {**scores, "aesthetic": min(1.0, max(0.0, aesthetic))}
+def _aesthetic(measured: Measured) -> dict[str, float]:
+    """The score that ranks, where an inspection measured one."""
+    score = measured.get("aesthetic", "score")
+    return {} if score is None else {"aesthetic": min(1.0, max(0.0, score))}
 
 
 def _for_a_person(request: RenderRequest, ruleset: Ruleset) -> list[Defect]:

@@ -82,7 +82,7 @@ def test_right_posters_are_accepted_and_wrong_ones_rejected(batch: Batch, kind: 
 
 def test_every_check_says_what_it_measured(batch: Batch) -> None:
     checks = batch.object_of("right")["checks"]
-    assert {"bytes", "size", "blank", "noise", "text", "palette"} <= set(checks)
+    assert {"bytes", "size", "blank", "noise", "text", "palette", "aesthetic"} <= set(checks)
     assert checks["size"]["numbers"] == {"width_px": 768, "height_px": 768}
     assert checks["text"]["score"] == 1
     word = checks["text"]["reads"][0]["words"][0]

@@ -8,6 +8,7 @@ from typing import Final
 
 from schemas.errors import BadConfig, Poison
 from schemas.events import CheckError, Inspection, Measurement, Rendering, RenderRequest, TextRead
+from workers.checks.aesthetic import AestheticCheck
 from workers.checks.decode import decode
 from workers.checks.file import BytesCheck, LatentsCheck, SizeCheck
 from workers.checks.palette import PaletteCheck
@@ -17,7 +18,15 @@ from workers.checks.text import look
 
 CHECKS: Final[Mapping[str, Check]] = {
     check.name: check
-    for check in (BytesCheck(), SizeCheck(), LatentsCheck(), BlankCheck(), NoiseCheck(), PaletteCheck())
+    for check in (
+        BytesCheck(),
+        SizeCheck(),
+        LatentsCheck(),
+        BlankCheck(),
+        NoiseCheck(),
+        PaletteCheck(),
+        AestheticCheck(),
+    )
 }
 """Every check that gives numbers, by its name in the failure-mode catalogue."""
 TEXT: Final = "text"

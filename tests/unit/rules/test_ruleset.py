@@ -29,13 +29,32 @@ def test_the_five_lines_load_and_mean_what_they_say():
     assert rules.ladder.specialist == "ideogram-v1"
     assert rules.pipeline.scorer == "aesthetic-and-reading-score"
     assert rules.postprocess == ("color-normalize",)
-    assert rules.checks == ("bytes", "size", "latents", "blank", "noise", "text", "palette")
+    assert rules.checks == ("bytes", "size", "latents", "blank", "noise", "text", "palette", "aesthetic")
     assert rules.readers == ("rapidocr", "rapidocr@640")
 
 
 def test_another_primary_generator_takes_the_rest_of_the_work():
     rules = load_ruleset(changed("pipeline.yml", "sd3.5-large", "sd3.5-medium"))
     assert rules.routing.rules[-1].engine == "sd3.5-medium"
+
+
+def test_the_check_that_only_ranks_is_in_force_where_the_scorer_asks_for_it():
+    without = config()["verdict.yml"].replace("palette, aesthetic,", "palette,")
+    with pytest.raises(BadConfig, match=r"pipeline\.yml:5: .*ranks by the check 'aesthetic', which is not in force"):
+        load_ruleset({**config(), "verdict.yml": without})
+    reading = config()["pipeline.yml"].replace("aesthetic-and-reading-score", "reading-score")
+    with pytest.raises(BadConfig, match=r"pipeline\.yml:5: .*'aesthetic' only ranks, and reading-score does not ask"):
+        load_ruleset({**config(), "pipeline.yml": reading})
+    modes = config()["failure-modes.yml"].replace("caught_by: [aesthetic]", "caught_by: [palette]")
+    rules = load_ruleset(
+        {"pipeline.yml": reading, "verdict.yml": without, "failure-modes.yml": modes}
+        | {
+            name: text
+            for name, text in config().items()
+            if name not in {"pipeline.yml", "verdict.yml", "failure-modes.yml"}
+        }
+    )
+    assert "aesthetic" not in rules.checks
 
 
 def test_postprocess_may_be_left_out_and_only_it():
@@ -208,7 +227,7 @@ WRONG = [
     ("failure-modes.yml", "  colour-cast:", "  colour-caste:", None, "the check 'palette' finds 'colour-cast'"),
     ("failure-modes.yml", "  wrong-size:", "  Wrong Size:", "Wrong Size", "no name of a failure mode"),
     ("failure-modes.yml", "    title: Another size than was asked for\n", "", "wrong-size", "lacks title"),
-    ("verdict.yml", "palette, prompt-sanity", "palete, prompt-sanity", "palete", "did you mean 'palette'"),
+    ("verdict.yml", "palette, aesthetic", "palete, aesthetic", "palete", "did you mean 'palette'"),
     (
         "verdict.yml",
         "readers: [rapidocr, ",

@@ -298,6 +298,11 @@ def test_an_aesthetic_score_ranks_and_decides_nothing():
     assert (judged.verdict, judged.scores) == (Verdict.ACCEPT, {"text": 1.0, "aesthetic": 0.01})
 
 
+def test_an_aesthetic_score_stays_in_its_bounds():
+    assert verdict(PICTURE, read(), aesthetic__score=1.5).scores["aesthetic"] == 1
+    assert "aesthetic" not in verdict(PICTURE, read()).scores
+
+
 def test_text_that_is_too_tangled_to_assign_is_doubt():
     tangled = job("a poster", required_text=("a" * 40 + "b",))
     many = read(*(word("a", i / 10) for i in range(60)))
@@ -310,12 +315,13 @@ def test_checks_that_are_not_in_force_are_not_missed():
     from tests.unit.rules.samples import config
 
     verdicts = config()["verdict.yml"].replace(
-        "checks: [bytes, size, latents, blank, noise, text, palette,", "checks: ["
+        "checks: [bytes, size, latents, blank, noise, text, palette, aesthetic,", "checks: ["
     )
     modes = config()["failure-modes.yml"]
-    for check in ("text", "bytes", "blank", "noise", "size", "palette"):
+    for check in ("text", "bytes", "blank", "noise", "size", "palette", "aesthetic"):
         modes = modes.replace(f"caught_by: [{check}]", "caught_by: [outcome]")
     modes = modes.replace("caught_by: [latents, outcome]", "caught_by: [outcome]")
-    few = load_ruleset({**config(), "verdict.yml": verdicts, "failure-modes.yml": modes})
+    pipeline = config()["pipeline.yml"].replace("aesthetic-and-reading-score", "reading-score")
+    few = load_ruleset({**config(), "verdict.yml": verdicts, "failure-modes.yml": modes, "pipeline.yml": pipeline})
     judged = judge(inspection(), rendering(latents=SOUND_LATENTS), routed(POSTER, few), few)
     assert (judged.verdict, judged.scores) == (Verdict.ACCEPT, {})
