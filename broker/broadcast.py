@@ -19,6 +19,7 @@ from schemas.events import Event, HoldChanged, RulesetActivated, RulesetPublishe
 from schemas.registry import codec_for
 
 POLL_S: Final = 0.2
+QUIET_MS: Final = 1_000
 MAX_KEYS: Final = 10_000
 """Keys kept of one topic; a record with a further key is refused with an error in the log."""
 ACTIVE_KEY: Final = "active"
@@ -77,7 +78,8 @@ class Broadcast:
 
     def _follow(self) -> None:
         log = structlog.get_logger(__name__).bind(topic=self._topic)
-        consumer = clients.reader(self._settings, f"broadcast-{self._topic}")
+        # News ends the broker's wait at once; a longer one only means fewer empty answers while nothing happens.
+        consumer = clients.reader(self._settings, f"broadcast-{self._topic}", overrides={"fetch.wait.max.ms": QUIET_MS})
         try:
             while not self._stop.is_set() and self._waiting is None:
                 try:

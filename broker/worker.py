@@ -97,6 +97,8 @@ class _Worker:
             fault=plan.fault,
         )
         self._done: queue.Queue[Worked | None] = queue.Queue(maxsize=1)
+        self._publishing = False
+        self._turns = 0
         self._ending = threading.Event()  # claim no more, finish what is under way
         self._abandon = threading.Event()  # finish nothing either
         self._over = threading.Event()  # leave the group
@@ -158,7 +160,7 @@ class _Worker:
     def _engine(self) -> None:
         while not self._ending.is_set():
             seen = self._version()
-            chosen = self._retried("choosing a batch", self._ending, lambda _: self._core.choose(time.monotonic()))
+            chosen = self._retried("choosing a batch", self._ending, self._choose)
             if isinstance(chosen, Batch):
                 batch = chosen
                 worked = self._retried("working", self._ending, lambda tries, b=batch: self._core.work(b, tries))
@@ -169,8 +171,11 @@ class _Worker:
                     self._changed.wait_for(lambda v=seen: self._version() != v or self._ending.is_set(), chosen)
         self._hand_over(None)
 
+    def _choose(self, _tries: int) -> Batch | float:
+        return self._core.choose(time.monotonic(), committing=self._publishing or self._done.full())
+
     def _version(self) -> int:
-        return sum(lane.ahead.version for lane in self._lanes)
+        return self._turns + sum(lane.ahead.version for lane in self._lanes)
 
     def _hand_over(self, worked: Worked | None) -> None:
         while not self._abandon.is_set():
@@ -188,9 +193,19 @@ class _Worker:
                 continue
             if worked is None:
                 return
+            self._turn(publishing=False)
             settled = self._retried("settling", self._abandon, lambda _, w=worked: self._core.settle(w))
             if settled is not None:
+                self._turn(publishing=True)
                 self._publish(settled)
+                self._turn(publishing=False)
+
+    def _turn(self, *, publishing: bool) -> None:
+        """What the commit thread is about, for the engine's choice of a batch."""
+        with self._changed:
+            self._publishing = publishing
+            self._turns += 1
+            self._changed.notify_all()
 
     def _publish(self, settled: Settled) -> None:
         """Commit until it is done or nothing of it is ours any more."""

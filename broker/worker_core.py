@@ -27,6 +27,8 @@ from schemas.catalogue import DEAD_LETTERS
 from schemas.codec import Codec
 from schemas.errors import Poison, Transient
 
+WATCH_S: Final = 1.0
+"""Longest wait for a change; whatever changes ends it at once."""
 PATIENCE: Final = 4
 """Batches that may pass a lower lane by while it has work; then it has its turn, so that it never starves."""
 MAX_VALUE_BYTES: Final = MAX_MESSAGE_BYTES - 16 * 1024
@@ -62,24 +64,25 @@ class Core:
         self._transactions, self._now_ms, self._wait_s, self._fault = transactions, now_ms, batch_wait_s, fault
         self._passed_by = [0] * len(lanes)
 
-    def choose(self, at_s: float) -> Batch | float:
+    def choose(self, at_s: float, *, committing: bool = False) -> Batch | float:
         """The next batch, or how many seconds to wait for one (or for a change) at most.
 
         The first lane with work goes first, unless a later one was passed by `PATIENCE` times. A batch that is not
-        full waits for company until its oldest record is `batch_wait_s` old. Raises Transient where a registry is
-        away.
+        full waits for company until its oldest record is `batch_wait_s` old, and while the one before is `committing`:
+        it could not be published sooner, and fewer transactions are quicker ones. Raises Transient where a registry
+        is away.
         """
         waiting = [n for n, lane in enumerate(self._lanes) if lane.ahead.size]
         if not waiting:
-            return 1.0
+            return WATCH_S
         turn = next((n for n in waiting if self._passed_by[n] >= PATIENCE), waiting[0])
         lane = self._lanes[turn]
         chosen, full = self._fill(lane.ahead.peek())
         if not chosen:
             return 0.0
         left_s = min(h.arrived_s for h in chosen) + self._wait_s - at_s
-        if not full and left_s > 0:
-            return left_s
+        if not full and (left_s > 0 or committing):
+            return left_s if left_s > 0 else WATCH_S
         mine, standing = lane.ahead.claim(chosen, lane.member.membership)
         if not mine:
             return 0.0

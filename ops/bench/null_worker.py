@@ -22,7 +22,6 @@ from broker.worker_slot import transactional_id
 from rules.ruleset import Ruleset
 from schemas import ids
 from schemas.catalogue import IMAGES_GENERATED, IMAGES_INSPECTED
-from schemas.codec import Codec, LockedIds
 from schemas.errors import BadConfig, Poison
 from schemas.events import (
     Asset,
@@ -37,6 +36,7 @@ from schemas.events import (
     RenderRequested,
     TextRead,
 )
+from schemas.registry import codec_for
 from workers import inspect, render
 
 READY_S: Final = 60.0
@@ -182,7 +182,7 @@ def main(stage: str) -> None:
     ):
         following.wait_ready(READY_S)
         plan, handler = _wired(stage, given, RulesetTable(following), slot)
-        run_worker(plan, given, Codec(LockedIds()), handler, stop)
+        run_worker(plan, given, codec_for(given.schema_registry_url), handler, stop)
 
 
 if __name__ == "__main__":

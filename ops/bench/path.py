@@ -22,16 +22,19 @@ from ops.bench.path_reader import Arrivals
 from ops.bench.path_stack import PathStack
 from ops.bench.stack import machine
 from ops.submission import submitted
+from rules import decide
+from rules.ruleset import Ruleset
 from schemas import ids
-from schemas.catalogue import DEAD_LETTERS, DESIGN_QUEUE, PROMPTS, REPLAY, TERMINAL_TOPICS, topics_for
+from schemas.catalogue import DEAD_LETTERS, DESIGN_QUEUE, PROMPTS, REPLAY, TERMINAL_TOPICS, render_topic, topics_for
 from schemas.codec import Codec, LockedIds
-from schemas.errors import Transient
-from schemas.events import Job, Lane
+from schemas.errors import Fatal, Transient
+from schemas.events import Job, Lane, RenderRequested
 
 WARM_UP_S: Final = 4.0
 """Jobs of the first seconds are counted but not timed: the Java runtime compiles, connections open."""
 ARRIVE_S: Final = 60.0
 """How long after the last prompt the last asset may come; what is not there then counts as lost."""
+LANES: Final = (Lane.CRITICAL, Lane.EXPLORATORY)
 LAST: Final = (*TERMINAL_TOPICS, REPLAY, DEAD_LETTERS)
 PROMPTS_SENT: Final = (
     "a red tent in a green valley, morning light, photograph",
@@ -72,7 +75,7 @@ def measure(rate: float, seconds: float) -> PathFigures:
     load_before = os.getloadavg()[0]
     with PathStack() as stack:
         sender = Sender(stack, rate)
-        with Arrivals(stack) as arrivals:
+        with Arrivals(stack, _render_topics(stack.ruleset)) as arrivals:
             warm = sender.send(WARM_UP_S)
             arrivals.wait_for(warm, ARRIVE_S)
             cpu, began = stack.cpu_s(), time.monotonic()
@@ -117,7 +120,8 @@ class Sender:
         began = time.monotonic()
         for n in range(round(self._rate * seconds)):
             due = began + n / self._rate
-            job = self._job()
+            job = _job(self._sent)
+            self._sent += 1
             value = self._codec.encode(submitted(job))
             while (left_s := due - time.monotonic()) > 0:
                 self._producer.poll(left_s)
@@ -132,20 +136,30 @@ class Sender:
         self._stack.check()
         return handed
 
-    def _job(self) -> Job:
-        n = self._sent
-        self._sent += 1
-        key = f"bench-path/{n}"
-        return Job(
-            job_id=ids.job_id(key),
-            idempotency_key=key,
-            prompt=PROMPTS_SENT[n % len(PROMPTS_SENT)],
-            lane=(Lane.CRITICAL, Lane.EXPLORATORY)[n // len(PROMPTS_SENT) % 2],
-            width=512,
-            height=512,
-            seed=n,
-            submitted_at_ms=time.time_ns() // 1_000_000,
-        )
+
+def _job(n: int) -> Job:
+    key = f"bench-path/{n}"
+    return Job(
+        job_id=ids.job_id(key),
+        idempotency_key=key,
+        prompt=PROMPTS_SENT[n % len(PROMPTS_SENT)],
+        lane=LANES[n // len(PROMPTS_SENT) % len(LANES)],
+        width=512,
+        height=512,
+        seed=n,
+        submitted_at_ms=time.time_ns() // 1_000_000,
+    )
+
+
+def _render_topics(ruleset: Ruleset) -> frozenset[str]:
+    """Where the ruleset sends the jobs. Raises Fatal where it refuses one: then `config/` cannot be measured so."""
+    topics: set[str] = set()
+    for n in range(len(PROMPTS_SENT) * len(LANES)):
+        decided = decide.on_prompt(submitted(_job(n)), ruleset, at_ms=0)
+        if not isinstance(decided, RenderRequested):
+            raise Fatal(f"the ruleset refuses the prompt {PROMPTS_SENT[n % len(PROMPTS_SENT)]!r}")
+        topics.add(render_topic(decided.request.engine, decided.request.lane))
+    return frozenset(topics)
 
 
 def _ends(stack: PathStack, sent: Iterable[str]) -> Ends:

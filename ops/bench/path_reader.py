@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -14,9 +14,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 from broker import clients
 from ops.bench.path_figures import RENDER
 from ops.bench.path_stack import PathStack
-from schemas.catalogue import DESIGN_QUEUE, IMAGES_GENERATED, IMAGES_INSPECTED, render_topic, topics_for
+from schemas.catalogue import DESIGN_QUEUE, IMAGES_GENERATED, IMAGES_INSPECTED, topics_for
 from schemas.errors import Fatal
-from schemas.events import Lane
 
 POLL_S: Final = 0.1
 
@@ -24,8 +23,9 @@ POLL_S: Final = 0.1
 class Arrivals:
     """Reads in a thread while it is entered. Moments are seconds of the monotonic clock; only the first one counts."""
 
-    def __init__(self, stack: PathStack) -> None:
-        hops = {render_topic(e, lane): RENDER for e in stack.engines for lane in Lane}
+    def __init__(self, stack: PathStack, render_topics: Iterable[str]) -> None:
+        # Only the render topics in use: every fetch names every partition that is read, and the broker looks at each.
+        hops = dict.fromkeys(render_topics, RENDER)
         hops |= {name: name for name in (IMAGES_GENERATED, IMAGES_INSPECTED, DESIGN_QUEUE)}
         partitions = {t.name: t.partitions for t in topics_for(stack.engines)}
         self._hops = hops

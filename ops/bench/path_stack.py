@@ -21,6 +21,7 @@ from broker.embedded.process import Child, write_private
 from broker.settings import ENDPOINTS_FILE, Settings
 from ops.rulesets import bring_into_force, read_config
 from ops.stack_plan import STAGES, Stage
+from rules.ruleset import Ruleset
 from schemas.errors import Fatal
 
 READY_S: Final = 90.0
@@ -41,7 +42,12 @@ class PathStack:
     """Everything between `prompts` and `design-queue`, in a folder that is removed afterwards."""
 
     settings: Settings
-    engines: tuple[str, ...]
+    ruleset: Ruleset
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """All engines of the ruleset."""
+        return tuple(sorted(self.ruleset.engines))
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="presscheck-bench-"))
@@ -65,10 +71,9 @@ class PathStack:
         config = settings_module.load().config_dir
         # Not the environment's: that may name an external cluster, and this stack is its own.
         self.settings = settings_module.load(self._folder, {}).model_copy(update={"config_dir": config.absolute()})
-        ruleset = read_config(config)
-        self.engines = tuple(sorted(ruleset.engines))
+        self.ruleset = read_config(config)
         ensure_topics(self.settings, self.engines)
-        bring_into_force(self.settings, ruleset, who="presscheck bench path", at_ms=time.time_ns() // 1_000_000)
+        bring_into_force(self.settings, self.ruleset, who="presscheck bench path", at_ms=time.time_ns() // 1_000_000)
         env = {
             "PRESSCHECK_STATE_DIR": str(self._folder),
             "PRESSCHECK_KAFKA_BOOTSTRAP": bootstrap,

@@ -274,7 +274,7 @@ class ModelWorker:
             return
         try:
             if self.batch is None:
-                chosen = self.core.choose(self.clock)
+                chosen = self.core.choose(self.clock, committing=self.settled is not None)
                 self.batch = chosen if isinstance(chosen, Batch) else None
             else:
                 self.worked.append(self.core.work(self.batch, 1))
