@@ -20,7 +20,7 @@ from broker.admin import lag
 from broker.settings import Settings
 from ops import stack_state
 from ops.stack_plan import STAGES
-from schemas.errors import BadConfig, Transient
+from schemas.errors import Transient
 
 LOOK_S: Final = 0.5
 LAG_EVERY_S: Final = 2.0
@@ -33,16 +33,6 @@ SHOWN: Final = (
     ("refused", "magenta"),
     ("held", "white"),
 )
-
-
-def running_stack(settings: Settings) -> Settings:
-    """The settings, once it is sure that they name a broker and a database. Raises BadConfig with the mend."""
-    if not settings.kafka_bootstrap or not settings.database_url.get_secret_value():
-        raise BadConfig(
-            f"no stack is up in {settings.state_dir}",
-            mend="start one with `presscheck up --detach`, or name its folder with --state",
-        )
-    return settings
 
 
 def lag_by_stage(settings: Settings, engines: Sequence[str]) -> Mapping[str, int]:

@@ -22,8 +22,8 @@ from audit.migrate import connect
 from audit.rows import OWN_RUN
 from audit.trace import Step, trace
 from audit.verify import Report, anchors, merged, total_rows, verify
-from broker.settings import load
 from ops.console import EXIT_FINDING, EXIT_WRONG_USE, JsonOption, StateOption, err, out, print_json, print_table
+from ops.running import running_stack
 from schemas.errors import Transient
 from schemas.registry import codec_for
 
@@ -50,7 +50,7 @@ def trace_command(
     if JOB_ID.fullmatch(job_id) is None:
         err().print(f"{job_id!r} is no job id", style="red", markup=False)
         raise typer.Exit(EXIT_WRONG_USE)
-    settings = load(state)
+    settings = running_stack(state)
     with connect(settings.database_url.get_secret_value()) as conn:
         steps = trace(conn, job_id, codec_for(settings.schema_registry_url))
     if as_json:
@@ -123,7 +123,7 @@ def verify_command(
     as_json: JsonOption = False,
 ) -> None:
     """Recompute the hash chain of the ledger; any changed, missing or added row is named. Exit 1 on a finding."""
-    settings = load(state)
+    settings = running_stack(state)
     known = None if anchor is None else anchors(anchor)
     began_s = time.monotonic()
     with connect(settings.database_url.get_secret_value(), autocommit=True) as conn:

@@ -15,8 +15,8 @@ from rich.markup import escape
 from audit import queries
 from audit.migrate import connect
 from audit.queries import EngineFigures, Scope
-from broker.settings import load
 from ops.console import EXIT_WRONG_USE, JsonOption, StateOption, err, out, print_json, print_table
+from ops.running import running_stack
 
 MS_PER_HOUR: Final = 3_600_000.0
 SPANS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -106,7 +106,7 @@ def report(
     except ValueError:
         err().print(f"--since {since!r} is neither a span such as 24h nor an ISO 8601 time", style="red", markup=False)
         raise typer.Exit(EXIT_WRONG_USE) from None
-    with connect(load(state).database_url.get_secret_value()) as conn:
+    with connect(running_stack(state).database_url.get_secret_value()) as conn:
         found = facts(conn, Scope(campaign=campaign, since_ms=start_ms), review_minutes)
     if as_json:
         print_json(found)

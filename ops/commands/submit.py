@@ -12,11 +12,12 @@ import psycopg
 import typer
 
 from audit import queries
-from broker.settings import Settings, load
+from broker.settings import Settings
 from ops.console import EXIT_FINDING, EXIT_WRONG_USE, JsonOption, StateOption, err, print_json
 from ops.publish import publish
+from ops.running import running_stack
 from ops.submission import Draft, Fault, parse_lines, upload
-from ops.watch import Watch, running_stack
+from ops.watch import Watch
 from schemas.events import Job
 from store.artifacts import open_store
 
@@ -32,7 +33,7 @@ def submit(
     as_json: JsonOption = False,
 ) -> None:
     """Send jobs to the running stack: every line is checked before the first one is sent."""
-    settings = running_stack(load(state))
+    settings = running_stack(state)
     drafts = _drafts(file)
     store = open_store(settings)
     seen: dict[str, Job] = {}

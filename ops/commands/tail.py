@@ -12,8 +12,9 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from rich.markup import escape
 
 from broker.clients import classed, reader
-from broker.settings import Settings, load
+from broker.settings import Settings
 from ops.console import EXIT_WRONG_USE, JsonOption, StateOption, err, out
+from ops.running import running_stack
 from schemas.codec import Codec
 from schemas.errors import Fatal, Poison
 from schemas.jsonable import bytes_json, event_json
@@ -80,12 +81,12 @@ def shown(message: Message, codec: Codec) -> dict[str, Any]:
         event = codec.decode(value)
     except Poison as e:
         return {**line, "record": None, "error": str(e), "value": bytes_json(value)}
-    return {**line, "record": type(event).__name__, "event": event_json(event)}
+    return {**line, "record": type(event).__name__, "value": event_json(event)}
 
 
 def job_of(line: dict[str, Any]) -> str | None:
     """The job that a shown record is about: its event's, else its key's; None where neither names one."""
-    event = line.get("event", {})
+    event = cast("dict[str, Any]", line["value"] if line["record"] else {})
     job = event.get("request", event).get("job", {})
     return job.get("job_id") or event.get("job_id") or (line["key"] if isinstance(line["key"], str) else None)
 
@@ -101,7 +102,7 @@ def tail(
     as_json: JsonOption = False,
 ) -> None:
     """Print committed records, one a line, as they come; Ctrl-C ends it."""
-    settings = load(state)
+    settings = running_stack(state, database=False)
     codec, printed = codec_for(settings.schema_registry_url), 0
     source = records(settings, topic, from_beginning=from_beginning, until_end=until_end)
     try:
@@ -128,7 +129,7 @@ def _print(line: dict[str, Any], *, as_json: bool) -> None:
         return
     at = datetime.fromtimestamp(max(line["timestamp_ms"], 0) / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
     what = line["record"] or "undecodable"
-    rest = json.dumps(line["event"], ensure_ascii=False) if "event" in line else f"{line['error']} {line['value']}"
+    rest = json.dumps(line["value"], ensure_ascii=False) if line["record"] else f"{line['error']} {line['value']}"
     place = f"{line['partition']}@{line['offset']}"
-    style = "cyan" if "event" in line else "red"
+    style = "cyan" if line["record"] else "red"
     out().print(f"{at} [dim]{place}[/dim] [{style}]{what}[/{style}] {escape(rest[:MAX_LINE_CHARS])}", soft_wrap=True)

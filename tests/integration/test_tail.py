@@ -70,7 +70,7 @@ def test_one_record_a_line_to_the_end(settings: Settings, topic: str):
     assert len(found) == 14
     assert sum(line["record"] is None for line in found) == 2
     first = next(line for line in found if line["record"] == "PromptSubmitted")
-    assert first["event"]["job"]["prompt"] == 'A poster that says "OPEN LATE"'
+    assert first["value"]["job"]["prompt"] == 'A poster that says "OPEN LATE"'
     assert first["headers"] == [{"name": "who", "value": "test"}]
     broken = next(line for line in found if line["key"] == {"base64": "/w=="})
     assert "schema id" in broken["error"]
