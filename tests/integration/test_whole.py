@@ -120,7 +120,7 @@ def test_bytes_that_are_no_record_become_a_dead_letter_and_the_stages_live_on(st
 def test_report_and_verify_tell_of_the_same_jobs(stack: Stack) -> None:
     report = json.loads(stack.call("report", "--json"))
     assert report["jobs"]["accepted"] == sum(n[DESIGN_QUEUE] for n in stack.terminal_events().values())
-    assert "well" in stack.call("audit", "verify") or json.loads(stack.call("audit", "verify", "--json"))
+    stack.call("audit", "verify")
 
 
 def test_two_stacks_run_side_by_side(stack: Stack, tmp_path: Path) -> None:
