@@ -15,10 +15,10 @@ from typing import Final
 import structlog
 
 from broker import settings as settings_module
-from broker.admin import assigned
 from broker.embedded.kafka import EmbeddedKafka
 from broker.embedded.postgres import EmbeddedPostgres
 from broker.embedded.process import Child, Identity, write_private
+from broker.lag import assigned
 from broker.settings import ENDPOINTS_FILE, Settings
 from broker.signals import StopSignals
 from ops import stack_state

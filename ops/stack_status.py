@@ -13,7 +13,7 @@ import psutil
 from audit import ledger
 from audit.migrate import connect
 from broker import settings as settings_module
-from broker.admin import PartitionLag, lag, lag_behind
+from broker.lag import PartitionLag, lag, lag_behind
 from broker.settings import Settings
 from ops import stack_state
 from ops.stack_plan import STAGES, Stage, stage

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from audit import queries
 from audit.queries import Progress, Scope
-from broker.admin import lag
+from broker.lag import lag
 from broker.settings import Settings
 from ops import stack_state
 from ops.stack_plan import STAGES

@@ -15,9 +15,10 @@ from typing import Final, Self
 import psutil
 
 from broker import settings as settings_module
-from broker.admin import assigned, ensure_topics
+from broker.admin import ensure_topics
 from broker.embedded.kafka import EmbeddedKafka
 from broker.embedded.process import Child, write_private
+from broker.lag import assigned
 from broker.settings import ENDPOINTS_FILE, Settings
 from ops.rulesets import bring_into_force, read_config
 from ops.stack_plan import STAGES, Stage

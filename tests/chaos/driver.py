@@ -19,7 +19,7 @@ import psutil
 from confluent_kafka import TopicPartition
 
 from broker import clients
-from broker.admin import assigned
+from broker.lag import assigned
 from broker.settings import Settings, load
 from schemas.catalogue import TERMINAL_TOPICS
 from schemas.errors import Transient

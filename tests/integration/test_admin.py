@@ -8,8 +8,9 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.cimpl import NewTopic
 
-from broker.admin import admin_client, check_topics, ensure_topics, lag
+from broker.admin import admin_client, check_topics, ensure_topics
 from broker.clients import producer, reader
+from broker.lag import lag
 from broker.settings import Settings
 from schemas.catalogue import topics_for
 from tests.conftest import MakeTopic
