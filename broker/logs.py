@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Generator
+import threading
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
@@ -24,6 +26,46 @@ NOISY: Final = {
     "RapidOCR": logging.WARNING,
 }
 """Libraries that tell a story on every start; their warnings are still heard."""
+CHATTY: Final = ("aiokafka", "librdkafka")
+"""Libraries that repeat themselves many times a second while a broker is away."""
+REPEAT_S: Final = 10.0
+"""How often a line that repeats itself is let through."""
+MAX_LINES: Final = 256
+"""Different lines remembered; beyond that the one that was let through longest ago is forgotten."""
+
+
+class Repeats(logging.Filter):
+    """Lets a line of the chatty libraries through once in `every_s` seconds, and adds how often it was left out.
+
+    Lines are the same where level and words are, whatever numbers stand in them: those count milliseconds, requests
+    and tries. `clock` gives seconds.
+    """
+
+    def __init__(self, *, every_s: float = REPEAT_S, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._every_s, self._clock = every_s, clock
+        self._guard = threading.Lock()
+        self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line goes out."""
+        if record.name.split(".", 1)[0] not in CHATTY:
+            return True
+        words = record.getMessage()
+        key = (record.name, record.levelno, "".join(c for c in words if not c.isdigit()))
+        now = self._clock()
+        with self._guard:
+            at, left_out = self._seen.get(key, (-self._every_s, 0))
+            if now - at < self._every_s:
+                self._seen[key] = (at, left_out + 1)
+                return False
+            self._seen.pop(key, None)
+            self._seen[key] = (now, 0)  # at the end: the oldest comes first
+            while len(self._seen) > MAX_LINES:
+                del self._seen[next(iter(self._seen))]
+        if left_out:
+            record.msg, record.args = f"{words} (left out since: {left_out} more like it)", None
+        return True
 
 
 def set_up(settings: Settings, *, process: str) -> None:
@@ -57,6 +99,7 @@ def set_up(settings: Settings, *, process: str) -> None:
         else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Repeats())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

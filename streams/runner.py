@@ -21,8 +21,8 @@ from streams.lanes import Lanes
 READY_S: Final = 60.0
 """Longest wait for the broadcast topics when a stage starts."""
 THREADS: Final = 8
-STOP_S: Final = 30.0
-"""A process that takes longer to stop ends itself: every step may be cut off."""
+STOP_S: Final = 20.0
+"""A process that takes longer to stop ends itself: every step may be cut off, and a broker that is away cuts many."""
 LOST_S: Final = SESSION_S + 2
 """A source that another owner took, and which the group still says is ours after this time, restarts the process."""
 
@@ -46,14 +46,24 @@ class Runner:
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
         stopping = threading.Event()
+        # Whatever hangs, the promise holds: the next owner aborts what is left open.
+        last_resort = threading.Timer(STOP_S, _end_at_once)
+        last_resort.daemon = True
+
+        def ask_to_stop() -> None:
+            if not stop.is_set():
+                stop.set()
+                last_resort.start()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, ask_to_stop)
 
         def fail(error: BaseException) -> None:
             if self._failure is None:
                 self._failure = error
                 structlog.get_logger(__name__).critical("cannot go on", error=repr(error))
-            stop.set()
+                stopping.set()  # no batch is tried again
+            ask_to_stop()
 
         def still_ours(source: Source) -> bool:
             return app.still_ours(source)
@@ -74,18 +84,17 @@ class Runner:
             on_failure=fail,
         )
         app = build_app(self._settings, self._name, self._inputs, outbox, lanes, pool)
-        await app.start()
+        try:
+            await app.start()
+        except BaseException:
+            ask_to_stop()  # on the way out, too, something may hang
+            raise
         structlog.get_logger(__name__).info("started", inputs=sorted(self._inputs))
         ended = [asyncio.create_task(app.wait_until_stopped()), asyncio.create_task(stop.wait())]
         await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
         if app.crash_reason is not None:
             fail(app.crash_reason)
-        # Whatever hangs from here on, the promise holds: the next owner aborts what is left open.
-        last_resort = threading.Timer(STOP_S, os._exit, [1])
-        last_resort.daemon = True
-        last_resort.start()
-        if self._failure is not None:
-            stopping.set()
+        ask_to_stop()
         await app.stop()
         stopping.set()
         for task in ended:
@@ -94,6 +103,11 @@ class Runner:
         outbox.close()
         last_resort.cancel()
         structlog.get_logger(__name__).info("stopped")
+
+
+def _end_at_once() -> None:
+    structlog.get_logger(__name__).error("did not stop in time: ending at once", stop_s=STOP_S)
+    os._exit(1)
 
 
 def _give_up_if_ours(app: OutboxApp, source: Source, fail: Callable[[BaseException], None]) -> None:
