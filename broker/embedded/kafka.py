@@ -1,4 +1,4 @@
-"""The embedded broker: Apache Kafka 4.3 itself, one KRaft node on loopback ports, with its data in the state folder."""
+"""The embedded broker: Apache Kafka 4.2 itself, one KRaft node on loopback ports, with its data in the state folder."""
 
 from __future__ import annotations
 
