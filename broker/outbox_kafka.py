@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, cast
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from broker import clients
+from broker.bounded import bounded
 from broker.outbox import Aborted, Fenced, Outgoing, Source
 from broker.settings import Settings
 from schemas.errors import Fatal, PresscheckError, Transient
@@ -76,12 +77,14 @@ class KafkaOwner:
                 return
 
     def send_position(self, position: int) -> None:
-        """Put the source's new position into the transaction."""
+        """Put the source's new position into the transaction. Where the client sticks, another producer must do."""
+        doing = "send the position"
         where = [TopicPartition(self._source.topic, self._source.partition, position)]
-        _call(
-            "send the position",
-            lambda: self._producer.send_offsets_to_transaction(where, self._group, CALL_S),
-        )
+
+        def send() -> None:
+            self._producer.send_offsets_to_transaction(where, self._group, CALL_S)
+
+        _call(doing, lambda: bounded(doing, send, CALL_S))
 
     def commit(self) -> None:
         """Make the transaction count. A commit that only timed out is called again: the client allows that."""

@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaException, Message, Producer, TopicPartition
 
+from broker.bounded import Stuck, bounded
 from broker.clients import TRANSACTION_TIMEOUT_MS, classed, consumer, producer
 from broker.settings import Settings
 from broker.worker_lookahead import LookAhead
@@ -157,6 +158,7 @@ class KafkaTransactions:
     def __init__(self, settings: Settings, transactional_id: str) -> None:
         self._producer: Producer = producer(settings, transactional_id=transactional_id, linger_ms=0)
         self._open = False
+        self._log = structlog.get_logger(__name__).bind(transactional_id=transactional_id)
 
     def start(self) -> None:
         """Fence any former holder of the id. Raises Transient, Fatal."""
@@ -186,11 +188,16 @@ class KafkaTransactions:
 
     def send_offsets(self, positions: Mapping[Place, int], membership: object) -> None:
         """Commit next offsets in the open transaction."""
+        doing = "committing offsets"
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
-        self._call(
-            "committing offsets",
-            lambda: self._producer.send_offsets_to_transaction(offsets, membership, COMMIT_S),
-        )
+
+        def send() -> None:
+            self._producer.send_offsets_to_transaction(offsets, membership, COMMIT_S)
+
+        try:
+            self._call(doing, lambda: bounded(doing, send, COMMIT_S))
+        except Stuck as e:
+            raise Fatal(f"{e}; a fresh process aborts the transaction and goes on") from e
 
     def commit(self) -> None:
         """Make it all visible at once. Where the outcome stays unknown, a new process must read it from the broker."""
@@ -216,6 +223,8 @@ class KafkaTransactions:
                 call()
             except KafkaException as e:
                 if e.args[0].retriable() and time.monotonic() < ends:
+                    self._log.warning("makes the same call again", doing=doing, error=e.args[0].str())
+                    self._producer.poll(POLL_S)
                     continue
                 raise classed(e, doing) from e
             return

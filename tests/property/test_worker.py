@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -14,11 +14,13 @@ from schemas.codec import Codec, LockedIds
 from schemas.errors import Fatal
 from schemas.events import DeadLetter, HoldChanged, HoldScope
 from schemas.ids import event_id
-from tests.property.worker_model import Crash, ModelBroker, ModelWorker
+from tests.property.worker_model import Answer, Crash, ModelBroker, ModelWorker
 
 CODEC = Codec(LockedIds())
 CRITICAL, EXPLORATORY = "render.x.critical", "render.x.exploratory"
 TOPICS = (CRITICAL, EXPLORATORY)
+ANSWERS: Mapping[str, Answer] = {"no answer": "away", "answer lost": "lost", "stuck": "stuck", "answer": "well"}
+"""How the next call of a worker's producer will end."""
 GARBAGE = b"\x89PNG not a record"
 
 
@@ -93,7 +95,9 @@ class World:
         assert self.data is not None
         worker = self.data.draw(st.sampled_from(self.workers), label="who")
         what = self.data.draw(
-            st.sampled_from(["expire", "hear", "listen", "listen", "fetch", "grant", "ask", "bump", "time-out"])
+            st.sampled_from(
+                ["expire", "hear", "listen", "listen", "fetch", "grant", "ask", "bump", "time-out", *ANSWERS]
+            )
         )
         self.happen(what, worker)
 
@@ -117,6 +121,8 @@ class World:
             self.broker.bump(worker.name)
         elif what == "time-out":
             self.broker.time_out(worker.name)
+        elif what in ANSWERS:
+            worker.transactions.answers.append(ANSWERS[what])
 
     def act(self, what: str, n: int) -> None:
         worker = self.workers[n]
@@ -161,7 +167,7 @@ class World:
 
 
 ACTS = ["engine", "engine", "commit", "commit", "hear", "listen", "listen", "fetch", "fetch", "grant", "ask", "bump"]
-RARE = ["expire", "time-out", "kill", "away"]
+RARE = ["expire", "time-out", "kill", "away", *ANSWERS]
 
 
 @settings(max_examples=300, deadline=None)

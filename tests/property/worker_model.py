@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from broker.clients import StaleMember
 from broker.worker_core import Core, Lane
@@ -19,6 +19,8 @@ from broker.worker_port import Batch, Delivery, Fault, Output, Place, Record, Se
 from schemas.codec import Codec
 from schemas.errors import Fatal, Poison, Transient
 from schemas.events import Event, HoldChanged
+
+Answer = Literal["well", "away", "lost", "stuck"]
 
 
 class Crash(BaseException):
@@ -81,13 +83,18 @@ class ModelBroker:
 
 
 class ModelTransactions:
-    """One producer."""
+    """One producer. `answers` holds how its next calls end: well, unanswered, or done with the answer lost."""
 
     def __init__(self, broker: ModelBroker, name: str) -> None:
         self._broker, self._name = broker, name
         self._began = False
+        self.answers: deque[Answer] = deque()
+
+    def _answer(self) -> Answer:
+        return self.answers.popleft() if self.answers else "well"
 
     def begin(self) -> None:
+        self.abort()  # as the real one: a transaction that could not be aborted before
         self._broker.open[self._name] = Open()
         self._began = True
 
@@ -102,20 +109,34 @@ class ModelTransactions:
 
     def send_offsets(self, positions: Mapping[Place, int], membership: object) -> None:
         name, epoch = cast("tuple[str, int]", membership)
+        answer = self._answer()
+        if answer == "away":
+            raise Transient("no answer")
         member = self._broker.members.get(name)
         if member is None or member.epoch != epoch:
             raise StaleMember(f"{name} says {epoch}")
         self._mine().offsets.update(positions)
+        if answer == "lost":
+            raise Transient("no answer, though it is done")
+        if answer == "stuck":
+            raise Fatal("no answer and no time-out, though it is done")
 
     def commit(self) -> None:
+        answer = self._answer()
+        if answer == "away":
+            raise Fatal("whether it is committed is unknown: it is not")
         mine = self._mine()
         self._broker.published += mine.writes
         self._broker.committed.update(mine.offsets)
         del self._broker.open[self._name]
         self._began = False
+        if answer in {"lost", "stuck"}:
+            raise Fatal("whether it is committed is unknown: it is")
 
     def abort(self) -> None:
         if self._began:
+            if self._answer() != "well":
+                raise Transient("no answer")
             self._broker.open.pop(self._name, None)
             self._began = False
 
@@ -167,6 +188,7 @@ class ModelWorker:
         self.told: set[Place] = set()
         self.tokens: dict[Place, int] = {}
         self.standing: object | None = None
+        self.transactions = ModelTransactions(broker, name)
         changed = threading.Condition()
         self.lanes = {topic: LookAhead(changed, room=6) for topic in topics}
         self.clock = 0.0
@@ -175,7 +197,7 @@ class ModelWorker:
             lanes=[Lane(ahead, self) for ahead in self.lanes.values()],
             handler=self.handler,
             codec=codec,
-            transactions=ModelTransactions(broker, name),
+            transactions=self.transactions,
             now_ms=lambda: 0,
             batch_wait_s=0,
             fault=fault,
