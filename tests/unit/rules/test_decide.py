@@ -217,10 +217,11 @@ def test_text_from_another_engine_goes_to_the_specialist_first():
     assert (rejected.repair.rung, rejected.repair.engine) == (Rung.TEXT_SPECIALIST, "ideogram-v1")
 
 
-def test_broken_bytes_are_rendered_again_more_safely_and_then_shown_to_a_person():
+def test_broken_bytes_are_rendered_again_more_safely_then_typeset_where_text_is_wanted_then_shown_to_a_person():
     broken = inspection(read(), bytes__decodes=0.0)
     assert climb(job("a lighthouse"), seen=broken) == ["sd3.5-large standard", "sd3.5-large safe"]
-    assert climb(POSTER, seen=broken) == ["ideogram-v1 standard", "ideogram-v1 safe"]
+    whole = ["ideogram-v1 standard", "ideogram-v1 safe", "typeset standard", "typeset safe"]
+    assert climb(POSTER, seen=broken) == whole
     assert climb(job("a lighthouse", engine="simulator"), seen=broken) == ["simulator standard", "simulator safe"]
 
 
