@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 THUMB_PX: Final = 320
 TILE_W, PICTURE_H, CAPTION_H, GAP = 232, 232, 108, 16
+HEAD_H: Final = 84
 MAX_TILES: Final = 400
 COLOURS: Final = {
     "accepted": "#2e7d4f",
@@ -96,18 +97,19 @@ def _html_card(card: Card) -> dict[str, object]:
     }
 
 
-def png(cards: Sequence[Card], *, title: str, columns: int = 6) -> bytes:
+def png(cards: Sequence[Card], *, title: str, subtitle: str, columns: int = 6) -> bytes:
     """The same sheet as one PNG, at most 400 tiles: accepted first, then rejected, review and refused."""
     order = [s for _, statuses in SECTIONS for s in statuses]
     tiles = sorted((c for c in cards if c.status in order), key=lambda c: order.index(c.status))[:MAX_TILES]
     rows = -(-len(tiles) // columns)
     width = columns * (TILE_W + GAP) + GAP
-    sheet = Image.new("RGB", (width, 64 + rows * (PICTURE_H + CAPTION_H + GAP) + GAP), "#f6f4ef")
+    sheet = Image.new("RGB", (width, HEAD_H + rows * (PICTURE_H + CAPTION_H + GAP) + GAP), "#f6f4ef")
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, 32), title, fill="#1d1b18", font=ImageFont.load_default(24), anchor="lm")
+    draw.text((GAP, 30), title, fill="#1d1b18", font=ImageFont.load_default(24), anchor="lm")
+    draw.text((GAP, 58), subtitle, fill="#6d675e", font=ImageFont.load_default(14), anchor="lm")
     for n, card in enumerate(tiles):
         x = GAP + n % columns * (TILE_W + GAP)
-        y = 64 + n // columns * (PICTURE_H + CAPTION_H + GAP)
+        y = HEAD_H + n // columns * (PICTURE_H + CAPTION_H + GAP)
         _tile(sheet, draw, card, x, y)
     out = io.BytesIO()
     sheet.save(out, "PNG", optimize=True)

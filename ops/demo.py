@@ -39,6 +39,10 @@ from store.artifacts import ArtifactStore, open_store
 from workers.checks.readers import open_readers
 from workers.engines.damage import RATES
 
+SUBTITLE: Final = (
+    "Every attempt, and why it was passed on, rendered again or kept back. Engine names are routes: the simulator drew for"
+    " every engine but typeset."
+)
 MARKER: Final = "made-by-presscheck-demo"
 WAIT_S: Final = 1200.0
 DOWN_S: Final = 90.0
@@ -172,10 +176,10 @@ def _report(
         "contact-sheet.html": contact_sheet.html(
             shown,
             title=title,
-            subtitle="Every attempt, and why it was passed on, rendered again or kept back.",
+            subtitle=SUBTITLE,
             table=table,
         ).encode(),
-        "contact-sheet.png": contact_sheet.png(shown, title=title),
+        "contact-sheet.png": contact_sheet.png(shown, title=title, subtitle=SUBTITLE),
         "figures.json": json.dumps(_facts(before, after, plain, pipeline), indent=2).encode(),
     }
     for name, data in pages.items():

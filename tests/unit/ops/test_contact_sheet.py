@@ -6,7 +6,7 @@ import io
 
 from PIL import Image
 
-from ops.contact_sheet import PICTURE_H, TILE_W, Card, Table, html, png
+from ops.contact_sheet import HEAD_H, PICTURE_H, TILE_W, Card, Table, html, png
 
 
 def picture(colour: str) -> bytes:
@@ -40,6 +40,6 @@ def test_html_refers_to_nothing_outside_itself() -> None:
 
 
 def test_png_puts_accepted_first_and_shows_the_picture() -> None:
-    with Image.open(io.BytesIO(png(CARDS[::-1], title="Autumn", columns=3))) as sheet:
+    with Image.open(io.BytesIO(png(CARDS[::-1], title="Autumn", subtitle="", columns=3))) as sheet:
         sheet.load()
-        assert sheet.getpixel((16 + TILE_W // 2, 64 + PICTURE_H // 2)) == (255, 0, 0)
+        assert sheet.getpixel((16 + TILE_W // 2, HEAD_H + PICTURE_H // 2)) == (255, 0, 0)
