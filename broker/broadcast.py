@@ -14,7 +14,7 @@ from broker import clients
 from broker.settings import Settings
 from rules.ruleset import Ruleset, from_document
 from schemas import catalogue
-from schemas.errors import BadConfig, Poison, Transient
+from schemas.errors import BadConfig, Fatal, Poison, Transient
 from schemas.events import Event, HoldChanged, RulesetActivated, RulesetPublished
 from schemas.registry import codec_for
 
@@ -22,6 +22,11 @@ POLL_S: Final = 0.2
 QUIET_MS: Final = 1_000
 MAX_KEYS: Final = 10_000
 """Keys kept of one topic; a record with a further key is refused with an error in the log."""
+CLOSE_S: Final = 10.0
+"""How long a follower may take to end; after that it is left to the end of the process."""
+DECODE_TRIES: Final = 30
+DECODE_PAUSE_S: Final = 2.0
+"""About a minute of pauses while a registry is away; then the follower ends."""
 ACTIVE_KEY: Final = "active"
 
 OnChange = Callable[[str, Event | None], None]
@@ -46,7 +51,8 @@ class Broadcast:
         self._snapshot: Mapping[str, Event] = MappingProxyType({})
         self._ready, self._stop = threading.Event(), threading.Event()
         self._waiting: set[int] | None = None
-        self._thread = threading.Thread(target=self._follow, name=f"broadcast-{topic}", daemon=True)
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._guarded, name=f"broadcast-{topic}", daemon=True)
 
     def start(self) -> Self:
         """Begin to follow."""
@@ -54,10 +60,10 @@ class Broadcast:
         return self
 
     def close(self) -> None:
-        """Stop following; returns once the thread has ended."""
+        """Stop following; returns once the thread has ended, at the latest after `CLOSE_S`."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(CLOSE_S)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -68,13 +74,30 @@ class Broadcast:
         self.close()
 
     def wait_ready(self, timeout_s: float) -> None:
-        """Wait until all that stood in the topic at the start was read. Raises Transient after timeout_s seconds."""
+        """Wait until all that stood in the topic at the start was read.
+
+        Raises Transient after timeout_s seconds, Fatal where the follower ended.
+        """
         if not self._ready.wait(timeout_s):
             raise Transient(f"topic {self._topic} was not read to its end in {timeout_s:g} s; is the broker up?")
+        self.snapshot()
 
     def snapshot(self) -> Mapping[str, Event]:
-        """The newest event of every key. A new mapping after every change, so `is` tells whether one happened."""
+        """The newest event of every key. A new mapping after every change, so `is` tells whether one happened.
+
+        Raises Fatal where the follower ended: what was read once must not pass for what holds now.
+        """
+        if self._failure is not None:
+            raise Fatal(f"topic {self._topic} is followed no more: {self._failure}") from self._failure
         return self._snapshot
+
+    def _guarded(self) -> None:
+        try:
+            self._follow()
+        except Exception as e:  # noqa: BLE001 - handed over whole: whoever asks for the table gets it
+            structlog.get_logger(__name__).error("the follower fails", topic=self._topic, error=repr(e))
+            self._failure = e
+            self._ready.set()
 
     def _follow(self) -> None:
         log = structlog.get_logger(__name__).bind(topic=self._topic)
@@ -125,12 +148,23 @@ class Broadcast:
             return
         else:
             try:
-                event = now[key] = self._codec.decode(value)
+                event = now[key] = self._decode(value)
             except Poison as e:
                 log.error("cannot use the record: the former stays", key=key, error=str(e))  # noqa: TRY400
                 return
         self._snapshot = MappingProxyType(now)
         self._on_change(key, event)
+
+    def _decode(self, value: bytes) -> Event:
+        """The event; a registry that is away is asked again. Raises Poison, and Transient after `DECODE_TRIES`."""
+        for _ in range(DECODE_TRIES - 1):
+            try:
+                return self._codec.decode(value)
+            except Transient as e:
+                structlog.get_logger(__name__).warning("cannot decode for now", topic=self._topic, error=str(e))
+            if self._stop.wait(DECODE_PAUSE_S):
+                break
+        return self._codec.decode(value)
 
 
 class RulesetTable:

@@ -12,7 +12,7 @@ from broker.settings import Settings
 from rules.ruleset import Ruleset, load_ruleset
 from schemas import ids
 from schemas.codec import Codec, LockedIds
-from schemas.errors import Transient
+from schemas.errors import Fatal, Transient
 from schemas.events import Event, HoldChanged, HoldScope, RulesetActivated, RulesetPublished
 from tests.conftest import MakeTopic
 from tests.integration.streams_support import send
@@ -121,3 +121,17 @@ def test_the_ruleset_in_force_follows_the_topic_and_a_broken_one_is_not_taken(
 def test_a_topic_that_is_not_there_is_never_ready(settings: Settings) -> None:
     with Broadcast(settings, "nowhere") as following, pytest.raises(Transient, match="nowhere"):
         following.wait_ready(1.0)
+
+
+def test_a_follower_that_ended_says_so_to_whoever_asks(settings: Settings, topic: str) -> None:
+    """What was read once must not pass for what holds now: a hold would be missed without a word."""
+
+    def refuse(key: str, _event: Event | None) -> None:
+        raise LookupError(key)
+
+    send(settings, topic, [("old", CODEC.encode(hold("old", active=True)))])
+    with Broadcast(settings, topic, on_change=refuse) as following:
+        with pytest.raises(Fatal, match="followed no more: old"):
+            following.wait_ready(READY_S)
+        with pytest.raises(Fatal, match="followed no more"):
+            HoldTable(following).active()
