@@ -40,8 +40,8 @@ from workers.checks.readers import open_readers
 from workers.engines.damage import RATES
 
 SUBTITLE: Final = (
-    "Every attempt, and why it was passed on, rendered again or kept back. Engine names are routes: the simulator drew for"
-    " every engine but typeset."
+    "Every attempt, and why it was passed on, rendered again or kept back. Engine names are routes: the simulator"
+    " drew for every engine but typeset."
 )
 MARKER: Final = "made-by-presscheck-demo"
 WAIT_S: Final = 1200.0
