@@ -155,3 +155,35 @@ def test_positions_lie_in_the_side_group_and_fencing_reaches_the_broker(
     log.close()
     until("the record is there", follower.look)
     assert [m.key() for m in follower.messages] == [b"latter"]
+
+
+def test_a_process_whose_source_another_took_gives_up_and_goes_on_when_started_again(
+    settings: Settings, topics: tuple[str, str], follower: Follower, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    """The group still says that the source is its own: without an end, nobody would ever read it."""
+    app = unique("lost")
+    stage = StageProcess(
+        "tests.integration.streams_process", argument(settings, app, [topics[0]], topics[1]), tmp_path / "lost.log"
+    )
+    stage.start()
+    try:
+        keys = _keys(0, 200)
+        send(settings, topics[0], [(k, b"x") for k in keys])
+        until("it works", lambda: len(follower.look()) >= len(keys), WITHIN_S)
+        log = KafkaLog(settings, app)
+        for partition in range(PARTITIONS):
+            log.open(Source(topics[0], partition)).close()
+        log.close()
+        more = _keys(len(keys), 200)
+        send(settings, topics[0], [(k, b"x") for k in more])
+        keys += more
+        until("it gives up", lambda: stage.process().poll() is not None, WITHIN_S)
+        assert stage.process().poll() == 1
+        assert stage.said("another owner took it over")
+        stage.start()
+        until("the rest is through", lambda: len(follower.look()) >= len(keys), WITHIN_S)
+        _once_each(follower, keys)
+        assert stage.stop() == 0
+    finally:
+        if stage.process().poll() is None:
+            stage.kill()
