@@ -180,6 +180,10 @@ class OutboxApp(faust.App):
             task = asyncio.get_running_loop().create_task(self._go_back(source, expected))
             self._going_back[source] = task
 
+    def going_back(self) -> tuple[asyncio.Task[None], ...]:
+        """What is under way to send readers back."""
+        return tuple(self._going_back.values())
+
     async def _go_back(self, source: Source, expected: int) -> None:
         try:
             await asyncio.sleep(GAP_S)  # most gaps are what a rebalance left in a queue: the right events follow
