@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "inspect": "inspect:inspect",
     "report": "report:report",
     "audit": "audit:app",
+    "hold": "hold:app",
     "rules": "rules:app",
     "topics": "topics:topics",
     "schemas": "schemas:app",

@@ -86,7 +86,7 @@ def on_inspected(
     event_id = ids.event_id(event.event_id, VALIDATION)
     request, rendering = event.request, event.rendering
     if judgement.verdict is Verdict.ACCEPT:
-        hold = _held_by(request, holds)
+        hold = held_by(request, holds)
         if hold is not None:
             return AssetHeld(
                 event_id=event_id, at_ms=at_ms, request=request, rendering=rendering, judgement=judgement, hold_id=hold
@@ -199,7 +199,7 @@ def _negative(job: Job, rule: Rule, profile: EngineProfile) -> str:
     return ", ".join(part for part in (job.negative_prompt, rule.add_negative) if part)[:20000]
 
 
-def _held_by(request: RenderRequest, holds: Mapping[str, HoldChanged]) -> str | None:
+def held_by(request: RenderRequest, holds: Mapping[str, HoldChanged]) -> str | None:
     """The first hold, by id, that takes hold of an attempt."""
     tags = {t.name for t in request.tags}
     for hold_id in sorted(holds):

@@ -1,0 +1,89 @@
+"""Reads a topic whole: every committed record up to where the log ended when reading began."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Final, cast
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
+
+from broker.clients import classed, reader
+from broker.settings import Settings
+from schemas.codec import Codec
+from schemas.errors import BadConfig, Fatal, Poison, Transient
+from schemas.events import Event
+
+GROUP: Final = "presscheck-whole-topic"
+"""No group is joined; librdkafka only wants a name."""
+CALL_S: Final = 10.0
+POLL_S: Final = 0.02
+"""The client waits this out unless 500 records come: short, for most topics read so are short."""
+STALL_S: Final = 60.0
+"""A broker aborts the open transaction of a writer that died after 15 s, and looks for such every 10 s."""
+
+
+def whole_topic(settings: Settings, topic: str) -> Iterator[Message]:
+    """Committed records of a topic, in order within each partition.
+
+    An open transaction hides what others committed after it began. So this reads to the end of the log and not only
+    to the last stable offset, and waits for such a transaction to end: what was committed before the call is seen.
+    Raises BadConfig where there is no such topic, Transient where it is not to be read to its end.
+    """
+    ends = _ends(settings, topic)
+    open_ = {p for p, end in ends.items() if end}
+    consumer = reader(settings, GROUP)
+    try:
+        consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in open_])
+        moved = time.monotonic()
+        while open_:
+            for message in consumer.consume(500, timeout=POLL_S):
+                moved = time.monotonic()
+                partition, offset = cast("int", message.partition()), cast("int", message.offset())
+                error = message.error()
+                if error is None:
+                    if offset < ends[partition]:
+                        yield message
+                    done = offset >= ends[partition] - 1
+                elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name has the underscore
+                    done = offset >= ends[partition]
+                elif isinstance(found := classed(error, f"reading {topic}"), Fatal):
+                    raise found
+                else:
+                    continue
+                if done:
+                    open_.discard(partition)
+            if time.monotonic() - moved > STALL_S:
+                raise Transient(
+                    f"topic {topic} cannot be read to its end: nothing came for {STALL_S:g} s; is a transaction open?"
+                )
+    finally:
+        consumer.close()
+
+
+def whole_topic_events(settings: Settings, topic: str, codec: Codec) -> Iterator[Event]:
+    """The same, decoded; a record that cannot be is logged and passed over. Raises as whole_topic, and Transient."""
+    for message in whole_topic(settings, topic):
+        try:
+            yield codec.decode(message.value())
+        except Poison as e:
+            log = structlog.get_logger(__name__)
+            log.warning("passed over", topic=topic, partition=message.partition(), offset=message.offset(), why=str(e))
+
+
+def _ends(settings: Settings, topic: str) -> dict[int, int]:
+    """Where each partition's log ends, open transactions included."""
+    look = reader(settings, GROUP, overrides={"isolation.level": "read_uncommitted"})
+    try:
+        # Of all topics: asking for one by name would have a broker with auto-creation make it.
+        known = look.list_topics(timeout=CALL_S).topics
+        if topic not in known:
+            raise BadConfig(f"there is no topic {topic!r}", mend="`presscheck topics --create` makes what is missing")
+        return {
+            p: look.get_watermark_offsets(TopicPartition(topic, p), timeout=CALL_S)[1] for p in known[topic].partitions
+        }
+    except KafkaException as e:
+        raise classed(e, f"looking for the end of {topic}") from e
+    finally:
+        look.close()
