@@ -135,13 +135,14 @@ class OutboxApp(faust.App):
     lanes: Lanes
     pool: Executor
     inputs: frozenset[str]
+    drain_s: float = DRAIN_S
 
     def _new_transport(self) -> Any:
         return OutboxTransport(self.conf.broker_consumer, cast("Any", self))
 
     async def _stop_consumer(self) -> None:
         await super()._stop_consumer()  # no event arrives from here on, and the group still thinks we are there
-        await self.lanes.settle(DRAIN_S)
+        await self.lanes.settle(self.drain_s)
 
     async def take_over(self, assigned: frozenset[TP]) -> dict[TP, int]:
         """Own every assigned input partition; gives the offsets to read from.
