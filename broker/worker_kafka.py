@@ -188,16 +188,11 @@ class KafkaTransactions:
 
     def send_offsets(self, positions: Mapping[Place, int], membership: object) -> None:
         """Commit next offsets in the open transaction."""
-        doing = "committing offsets"
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in positions.items()]
-
-        def send() -> None:
-            self._producer.send_offsets_to_transaction(offsets, membership, COMMIT_S)
-
-        try:
-            self._call(doing, lambda: bounded(doing, send, COMMIT_S))
-        except Stuck as e:
-            raise Fatal(f"{e}; a fresh process aborts the transaction and goes on") from e
+        self._call(
+            "committing offsets",
+            lambda: self._producer.send_offsets_to_transaction(offsets, membership, COMMIT_S),
+        )
 
     def commit(self) -> None:
         """Make it all visible at once. Where the outcome stays unknown, a new process must read it from the broker."""
@@ -216,11 +211,17 @@ class KafkaTransactions:
             self._open = False
 
     def _call(self, doing: str, call: Callable[[], object]) -> None:
-        """Make a call; again where librdkafka says that the very same call may be made again, up to COMMIT_S."""
+        """Make a call; again where librdkafka says that the very same call may be made again, up to COMMIT_S.
+
+        Raises Fatal where it never returns: what such a producer still does is only known to be over once a fresh
+        process has fenced it.
+        """
         ends = time.monotonic() + COMMIT_S
         while True:
             try:
-                call()
+                bounded(doing, call, COMMIT_S)
+            except Stuck as e:
+                raise Fatal(f"{e}; a fresh process must go on") from e
             except KafkaException as e:
                 if e.args[0].retriable() and time.monotonic() < ends:
                     self._log.warning("makes the same call again", doing=doing, error=e.args[0].str())

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from confluent_kafka import KafkaException
 from confluent_kafka.cimpl import NewTopic
 
 from broker.admin import admin_client
@@ -59,20 +58,12 @@ def kill(broker: EmbeddedKafka) -> None:
     until("the broker is gone", lambda: not broker.running)
 
 
-def answered(ask: Callable[[], bool]) -> bool:
-    """What a broker answers that is still coming up: no answer counts as no."""
-    try:
-        return ask()
-    except KafkaException:
-        return False
-
-
 def finish(workers: Processes) -> None:
     """Every record arrives, once; the workers end well."""
 
     def done() -> bool:
         workers.tend()
-        return answered(lambda: through(workers.settings, workers.group, ["in"], PARTITIONS))
+        return through(workers.settings, workers.group, ["in"], PARTITIONS)
 
     try:
         until("the group is through", done, THROUGH_S)

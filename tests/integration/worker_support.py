@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from broker import clients
 from broker.settings import Settings
@@ -57,18 +57,18 @@ def eventually(what: str, holds: Callable[[], bool], timeout_s: float) -> None:
 
 
 def through(settings: Settings, group: str, topics: Sequence[str], partitions: int) -> bool:
-    """Whether the group has committed the end of every partition."""
+    """Whether the group has committed the end of every partition. A broker that is still coming up says no."""
     consumer = clients.reader(settings, group)
     places = [TopicPartition(t, p) for t in topics for p in range(partitions)]
-    at = {(p.topic, p.partition): p.offset for p in consumer.committed(places, 10)}
-    # read_committed: the end is the last stable offset; a commit marker may lie behind the last record.
-    done = all(
-        end == 0 or at[p.topic, p.partition] >= end
-        for p in places
-        for end in [consumer.get_watermark_offsets(p, 10)[1]]
-    )
-    consumer.close()
-    return done
+    try:
+        at = {(p.topic, p.partition): p.offset for p in consumer.committed(places, 10)}
+        # read_committed: the end is the last stable offset; a commit marker may lie behind the last record.
+        ends = {(p.topic, p.partition): consumer.get_watermark_offsets(p, 10)[1] for p in places}
+    except KafkaException:
+        return False
+    finally:
+        consumer.close()
+    return all(end == 0 or at[place] >= end for place, end in ends.items())
 
 
 def ends_of(settings: Settings, topic: str, partitions: int, isolation: str) -> list[int]:
