@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, cast
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from broker.clients import classed, reader
 from broker.settings import Settings
@@ -31,11 +31,12 @@ def whole_topic(settings: Settings, topic: str) -> Iterator[Message]:
     to the last stable offset, and waits for such a transaction to end: what was committed before the call is seen.
     Raises BadConfig where there is no such topic, Transient where it is not to be read to its end.
     """
-    ends = _ends(settings, topic)
-    open_ = {p for p, end in ends.items() if end}
+    bounds = _bounds(settings, topic)
+    ends = {p: high for p, (low, high) in bounds.items() if low < high}
+    open_ = set(ends)
     consumer = reader(settings, GROUP)
     try:
-        consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in open_])
+        consumer.assign([TopicPartition(topic, p, bounds[p][0]) for p in ends])
         moved = time.monotonic()
         while open_:
             for message in consumer.consume(500, timeout=POLL_S):
@@ -72,8 +73,8 @@ def whole_topic_events(settings: Settings, topic: str, codec: Codec) -> Iterator
             log.warning("passed over", topic=topic, partition=message.partition(), offset=message.offset(), why=str(e))
 
 
-def _ends(settings: Settings, topic: str) -> dict[int, int]:
-    """Where each partition's log ends, open transactions included."""
+def _bounds(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
+    """Where each partition's log begins and ends, open transactions included."""
     look = reader(settings, GROUP, overrides={"isolation.level": "read_uncommitted"})
     try:
         # Of all topics: asking for one by name would have a broker with auto-creation make it.
@@ -81,7 +82,7 @@ def _ends(settings: Settings, topic: str) -> dict[int, int]:
         if topic not in known:
             raise BadConfig(f"there is no topic {topic!r}", mend="`presscheck topics --create` makes what is missing")
         return {
-            p: look.get_watermark_offsets(TopicPartition(topic, p), timeout=CALL_S)[1] for p in known[topic].partitions
+            p: look.get_watermark_offsets(TopicPartition(topic, p), timeout=CALL_S) for p in known[topic].partitions
         }
     except KafkaException as e:
         raise classed(e, f"looking for the end of {topic}") from e

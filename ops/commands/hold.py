@@ -54,7 +54,7 @@ def set_command(
             f"{len(chosen)} of --campaign, --engine, --tag and --replay are given", mend="say what to hold by one"
         )
     scope, value = chosen[0]
-    settings = running_stack(state)
+    settings = running_stack(state, database=False)
     if scope in {HoldScope.ENGINE, HoldScope.TAG}:  # a misspelt one would hold nothing, and nobody would notice
         ruleset = read_config(settings.config_dir)
         known = frozenset(ruleset.engines) if scope is HoldScope.ENGINE else ruleset.lexicon.tag_names
@@ -75,7 +75,7 @@ def list_command(
     """List the holds that are active."""
     from ops.holds import current
 
-    found = [h for h in current(running_stack(state)).values() if h.active or everything]
+    found = [h for h in current(running_stack(state, database=False)).values() if h.active or everything]
     if as_json:
         print_json([asdict(h) for h in found])
         return
@@ -105,7 +105,7 @@ def release_command(
     """
     from ops.holds import release
 
-    done = release(running_stack(state), hold_id, who=who or _user(), why=why, now_ms=_now_ms)
+    done = release(running_stack(state, database=False), hold_id, who=who or _user(), why=why, now_ms=_now_ms)
     if as_json:
         print_json({"hold_id": hold_id, **asdict(done)})
         return

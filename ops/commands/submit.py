@@ -33,8 +33,8 @@ def submit(
     as_json: JsonOption = False,
 ) -> None:
     """Send jobs to the running stack: every line is checked before the first one is sent."""
-    settings = running_stack(state)
     drafts = _drafts(file)
+    settings = running_stack(state)
     store = open_store(settings)
     seen: dict[str, Job] = {}
     for job in publish(settings, (upload(draft, store) for draft in drafts)):
@@ -50,7 +50,7 @@ def submit(
 
 def _drafts(file: Path) -> Sequence[Draft]:
     if str(file) != "-" and not file.is_file():
-        err().print(f"{file} is not there", style="red")
+        err().print(f"{file} is not there", style="red", markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_WRONG_USE)
     source = sys.stdin if str(file) == "-" else file.open(encoding="utf-8")
     folder = Path() if str(file) == "-" else file.parent
@@ -61,7 +61,12 @@ def _drafts(file: Path) -> Sequence[Draft]:
         err().print(f"{fault.place}: {fault.message}", style="red", markup=False, soft_wrap=True)
     if faults:
         more = f" ({len(faults) - MAX_FAULTS_SHOWN} more not shown)" if len(faults) > MAX_FAULTS_SHOWN else ""
-        err().print(f"{len(faults)} of {len(parsed)} lines are wrong{more}; nothing was sent", style="bold red")
+        err().print(
+            f"{len(faults)} of {len(parsed)} lines are wrong{more}; nothing was sent", style="bold red", soft_wrap=True
+        )
+        raise typer.Exit(EXIT_WRONG_USE)
+    if not parsed:
+        err().print(f"{file} holds no job", style="red", markup=False)
         raise typer.Exit(EXIT_WRONG_USE)
     return [p for p in parsed if isinstance(p, Draft)]
 

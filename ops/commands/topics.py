@@ -20,6 +20,7 @@ def topics(
     """List the topics with their records, partitions and retention, who writes and who reads them."""
     from broker.admin import check_topics, ensure_topics
     from ops.rulesets import read_config
+    from ops.running import running_stack
     from schemas.catalogue import topics_for
 
     settings = settings_module.load(state)
@@ -45,6 +46,7 @@ def topics(
             ],
         )
         return
+    settings = running_stack(state, database=False)
     created: tuple[str, ...] = ()
     if create:
         report = ensure_topics(settings, engines)
@@ -56,8 +58,11 @@ def topics(
     else:
         for name in created:
             out().print(f"created {name}")
-        print_table(
-            ("topic", "what", "is", "catalogue says"), [(d.topic, d.what, d.is_now, d.wanted) for d in differences]
-        )
+        if differences:
+            print_table(
+                ("topic", "what", "is", "catalogue says"), [(d.topic, d.what, d.is_now, d.wanted) for d in differences]
+            )
+        else:
+            out().print("every topic is as the catalogue says")
     if differences:
         raise typer.Exit(EXIT_FINDING)

@@ -89,7 +89,6 @@ def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[
         **os.environ,
         "PRESSCHECK_STATE_DIR": str(settings.state_dir),
         "PRESSCHECK_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "PRESSCHECK_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",  # a hold asks no database
     }
     argv = [sys.executable, "-m", "ops", "hold", *arguments]
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=90, check=False)
