@@ -141,6 +141,8 @@ class OutboxApp(faust.App):
         return OutboxTransport(self.conf.broker_consumer, cast("Any", self))
 
     async def _stop_consumer(self) -> None:
+        for task in self.going_back():
+            task.cancel()
         await super()._stop_consumer()  # no event arrives from here on, and the group still thinks we are there
         await self.lanes.settle(self.drain_s)
 
