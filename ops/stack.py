@@ -104,7 +104,7 @@ class Stack:
         own_kafka, own_postgres = not settings.kafka_bootstrap, not settings.database_url.get_secret_value()
         endpoints: dict[str, str] = {}
         if own_kafka:
-            self._kafka.begin(on_fetch=lambda n: self._say(f"fetching {n} jars of Apache Kafka, once"))
+            self._kafka.begin(on_fetch=self._fetching)
             self._supervisor.add("kafka", self._kafka, now_s=time.monotonic())
         if own_postgres:
             self._postgres.begin()
@@ -117,6 +117,10 @@ class Stack:
             self._say(f"Kafka answers on {endpoints['kafka_bootstrap']}")
         write_private(self.state_dir / ENDPOINTS_FILE, json.dumps(endpoints, indent=1))
         return settings_module.load(self.state_dir)
+
+    def _fetching(self, done: int, total: int) -> None:
+        if done % 10 == 0 or done == total:
+            self._say(f"fetching Apache Kafka, once: {done} of {total} jars")
 
     def _child(self, name: str, argv: Sequence[str], settings: Settings) -> Child:
         return Child(

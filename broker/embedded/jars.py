@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import platformdirs
+import psutil
 
 from schemas.errors import Fatal
 
@@ -32,6 +34,9 @@ a transaction without its markers (KAFKA-20734), so that read_committed readers 
 """
 FETCHERS: Final = 6
 FETCH_TIMEOUT_S: Final = 60
+
+OnFetch: TypeAlias = Callable[[int, int], None]
+"""Called with how many jars were fetched and how many there are to fetch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,57 +78,91 @@ def missing(cache: Path, jars: tuple[Jar, ...]) -> tuple[Jar, ...]:
     return tuple(j for j in jars if not j.path(cache).exists())
 
 
+def sound(cache: Path, jar: Jar) -> bool:
+    """Whether a jar lies in the cache and is what the lock says."""
+    path = jar.path(cache)
+    return path.exists() and _sha256(path) == jar.sha256
+
+
 def verify(cache: Path, jars: tuple[Jar, ...]) -> None:
     """Hash every jar. Raises Fatal naming those that are not what the lock says."""
-    wrong = [j for j in jars if hashlib.sha256(j.path(cache).read_bytes()).hexdigest() != j.sha256]
+    wrong = [j for j in jars if not sound(cache, j)]
     if wrong:
         names = ", ".join(str(j.path(cache)) for j in wrong)
         raise Fatal(f"not the jars that {LOCK.name} promises: {names}; delete them and start again")
 
 
-def class_path(cache: Path | None = None, on_fetch: Callable[[int], None] | None = None) -> tuple[Path, ...]:
-    """Paths of the verified jars; those not in the cache are fetched first (`on_fetch` is told how many).
+def class_path(
+    cache: Path | None = None,
+    on_fetch: OnFetch | None = None,
+    *,
+    jars: tuple[Jar, ...] | None = None,
+    repositories: Mapping[str, str] | None = None,
+) -> tuple[Path, ...]:
+    """Paths of the verified jars (default: those of the lock).
 
+    Those that the cache lacks, or holds damaged, are fetched first, each put in its place once it is whole: what was
+    fetched before an interruption stays. `on_fetch(done, total)` is told before the first and after each.
+    `repositories` are Maven repositories by name (default: the central one).
     Raises Fatal where a jar cannot be had or is not what the lock says.
     """
     cache = cache or cache_folder()
-    jars = locked()
-    if wanted := missing(cache, jars):
-        if on_fetch:
-            on_fetch(len(wanted))
-        _fetch(cache, wanted)
-    verify(cache, jars)
+    jars = locked() if jars is None else jars
+    if wanted := tuple(j for j in jars if not sound(cache, j)):
+        _fetch(cache, wanted, on_fetch or _unseen, repositories)
     return tuple(j.path(cache) for j in jars)
 
 
-def _context(cache: Path) -> MavenContext:
+def _unseen(_done: int, _total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _context(cache: Path, repositories: Mapping[str, str] | None = None) -> MavenContext:
     from jgo.maven import MavenContext
 
     cache.mkdir(parents=True, exist_ok=True)
-    return MavenContext(repo_cache=cache, timeout=FETCH_TIMEOUT_S)
+    return MavenContext(
+        repo_cache=cache, timeout=FETCH_TIMEOUT_S, remote_repos=dict(repositories) if repositories else None
+    )
 
 
-def _fetch(cache: Path, jars: tuple[Jar, ...]) -> None:
+def _fetch(cache: Path, jars: tuple[Jar, ...], on_fetch: OnFetch, repositories: Mapping[str, str] | None) -> None:
     # Into a folder of this process first: another stack may fetch at the same time, and must never see half a jar.
     part = cache.with_name(f"{cache.name}.{os.getpid()}")
-    context = _context(part)
+    _clear_left_behind(cache)
+    context = _context(part, repositories)
 
     def one(jar: Jar) -> None:
         fetched = Path(context.create_dependency(jar.coordinates).artifact.resolve())
+        if _sha256(fetched) != jar.sha256:
+            raise Fatal(f"{jar.coordinates} was fetched and is not the jar that {LOCK.name} promises; try again later")
         target = jar.path(cache)
         target.parent.mkdir(parents=True, exist_ok=True)
         fetched.replace(target)
 
     try:
+        on_fetch(0, len(jars))
         with ThreadPoolExecutor(FETCHERS) as pool:
-            list(pool.map(one, jars))
+            for done, _ in enumerate(pool.map(one, jars), 1):
+                on_fetch(done, len(jars))
     except (OSError, RuntimeError) as e:
-        raise Fatal(f"the jars of Kafka could not be fetched into {cache}: {e}") from e
+        raise Fatal(
+            f"the jars of Kafka could not be fetched into {cache}: {e}; what was fetched stays, so try again"
+        ) from e
     finally:
-        for folder, _, files in os.walk(part, topdown=False):
-            for f in files:
-                Path(folder, f).unlink()
-            Path(folder).rmdir()
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _clear_left_behind(cache: Path) -> None:
+    """Remove the half-filled folders of processes that were killed while they fetched."""
+    for folder in cache.parent.glob(f"{cache.name}.*"):
+        pid = folder.name.rpartition(".")[2]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def relock(lock: Path = LOCK) -> int:

@@ -7,7 +7,6 @@ import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -125,16 +124,16 @@ class EmbeddedKafka:
         """Whether the broker's process is there."""
         return self._child is not None and self._child.running
 
-    def start(self, *, ready_s: float = START_S, on_fetch: Callable[[int], None] | None = None) -> str:
+    def start(self, *, ready_s: float = START_S, on_fetch: jars.OnFetch | None = None) -> str:
         """Start the broker and wait until it answers; gives `host:port`.
 
-        Fetches the jars where the cache has none (`on_fetch` is told how many). Raises Fatal where the jars are not
+        Fetches the jars where the cache has none. Raises Fatal where the jars are not
         the locked ones, or the broker ends or does not answer within ready_s.
         """
         self.begin(on_fetch=on_fetch)
         return self.wait_ready(ready_s)
 
-    def begin(self, *, on_fetch: Callable[[int], None] | None = None) -> None:
+    def begin(self, *, on_fetch: jars.OnFetch | None = None) -> None:
         """Start the process without waiting for it; `wait_ready` gives its address."""
         class_path = ":".join(str(p) for p in jars.class_path(on_fetch=on_fetch))
         self.home.mkdir(parents=True, exist_ok=True)
