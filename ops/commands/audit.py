@@ -48,9 +48,9 @@ def trace_command(
 ) -> None:
     """Tell the whole story of a job from prompt to verdict, each step with where its record lies."""
     if JOB_ID.fullmatch(job_id) is None:
-        err().print(f"{job_id!r} is no job id", style="red", markup=False)
+        err().print(f"{job_id!r} is no job id; `presscheck submit` prints them", style="red", markup=False)
         raise typer.Exit(EXIT_WRONG_USE)
-    settings = running_stack(state)
+    settings = running_stack(state, kafka=False)
     with connect(settings.database_url.get_secret_value()) as conn:
         steps = trace(conn, job_id, codec_for(settings.schema_registry_url))
     if as_json:
@@ -89,6 +89,8 @@ def _leaf(parent: Tree, step: Step, start_ms: int) -> None:
         f"[cyan]{step.record or 'undecodable'}[/cyan]  {at}Z  +{(step.timestamp_ms - start_ms) / 1000:.3f} s"
         f"  [dim]{escape(step.topic)}/{step.partition}@{step.offset}{again}  row {step.row_sha256[:16]}[/dim]"
     )
+    if step.forbidden:
+        leaf.add(f"[bold red]forbidden by the lifecycle: {escape(step.forbidden)}[/bold red]")
     for name, value in step.facts.items():
         if value not in (None, "", [], {}):
             leaf.add(f"[dim]{name}[/dim] {escape(_shown(value))}")
@@ -123,7 +125,7 @@ def verify_command(
     as_json: JsonOption = False,
 ) -> None:
     """Recompute the hash chain of the ledger; any changed, missing or added row is named. Exit 1 on a finding."""
-    settings = running_stack(state)
+    settings = running_stack(state, kafka=False)
     known = None if anchor is None else anchors(anchor)
     began_s = time.monotonic()
     with connect(settings.database_url.get_secret_value(), autocommit=True) as conn:

@@ -106,7 +106,7 @@ def report(
     except ValueError:
         err().print(f"--since {since!r} is neither a span such as 24h nor an ISO 8601 time", style="red", markup=False)
         raise typer.Exit(EXIT_WRONG_USE) from None
-    with connect(running_stack(state).database_url.get_secret_value()) as conn:
+    with connect(running_stack(state, kafka=False).database_url.get_secret_value()) as conn:
         found = facts(conn, Scope(campaign=campaign, since_ms=start_ms), review_minutes)
     if as_json:
         print_json(found)
