@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final, assert_never
 
 import psycopg
@@ -12,6 +12,7 @@ from audit import ledger
 from audit.chain import Link
 from audit.project import RANK
 from audit.rows import OWN_RUN
+from rules.lifecycle import STATE_AFTER, JobEvent, State, follow
 from schemas.codec import Codec
 from schemas.errors import Poison
 from schemas.events import (
@@ -45,7 +46,8 @@ Facts = Mapping[str, Any]
 class Step:
     """One record of a job: where it lies, its row's hash, and the facts that matter. `event` is None where undecodable.
 
-    `attempt` is None for records that are about no attempt (prompt, touch-up, dead letter).
+    `attempt` is None for records that are about no attempt (prompt, touch-up, dead letter). `forbidden` says where
+    the lifecycle does not let this record follow what came before it in its run; empty where it may.
     """
 
     topic: str
@@ -59,6 +61,7 @@ class Step:
     row_sha256: str
     facts: Facts
     event: Event | None
+    forbidden: str = ""
 
     def plain(self) -> dict[str, Any]:
         """The step as JSON takes it, with the whole event."""
@@ -73,6 +76,7 @@ class Step:
             "attempt": self.attempt,
             "row_sha256": self.row_sha256,
             "facts": dict(self.facts),
+            "forbidden": self.forbidden or None,
             "event": None if self.event is None else event_json(self.event),
         }
 
@@ -213,6 +217,24 @@ def _order(step: Step) -> tuple[int, int, int]:
     return (step.timestamp_ms, -1 if step.attempt is None else step.attempt, rank)
 
 
+def _checked(steps: Iterable[Step]) -> Iterator[Step]:
+    """The steps, each held against the lifecycle by what came before it in its run."""
+    states: dict[str, State] = {}
+    for step in steps:
+        if not isinstance(step.event, JobEvent):
+            yield step
+            continue
+        before = states.get(step.replay_id, State.NEW)
+        after = follow(before, step.event)
+        states[step.replay_id] = after or STATE_AFTER[type(step.event)]
+        yield step if after else replace(step, forbidden=f"{step.record} cannot come where a run is {before.value}")
+
+
 def trace(conn: psycopg.Connection, job_id: str, codec: Codec) -> tuple[Step, ...]:
-    """Every record about a job in the order in which they came to be, at most 10,000; empty for an unknown job."""
-    return tuple(sorted((_step(link, codec) for link in ledger.job_rows(conn, job_id, MAX_STEPS)), key=_order))
+    """Every record about a job in the order in which they came to be, at most 10,000; empty for an unknown job.
+
+    A record that the lifecycle forbids where it stands says so in `forbidden`. The order is that of the records'
+    timestamps, so machines whose clocks differ by more than a stage takes can make a sound story look forbidden.
+    """
+    steps = sorted((_step(link, codec) for link in ledger.job_rows(conn, job_id, MAX_STEPS)), key=_order)
+    return tuple(_checked(steps))

@@ -186,6 +186,24 @@ def test_the_trace_tells_the_whole_story(conn: psycopg.Connection):
         assert word in text
 
 
+def test_the_trace_flags_what_the_lifecycle_forbids(conn: psycopg.Connection, database: str):
+    codec = Codec(LockedIds())
+    for of in (CLEAN, REPAIRED, REVIEWED, REFUSED):
+        assert [s.forbidden for s in trace(conn, of.job_id, codec) if s.forbidden] == []
+    skipped = job("skips its inspection")
+    said = [(topic, event) for topic, event in accepted(skipped) if topic != "images.inspected"]
+    with open_ledger(database) as own:
+        fill(own, fetched(said))
+        steps = trace(own, skipped.job_id, codec)
+    flagged = [(s.record, s.forbidden) for s in steps if s.forbidden]
+    assert flagged == [("AssetApproved", "AssetApproved cannot come where a run is rendered")]
+    assert next(s for s in steps if s.forbidden).plain()["forbidden"] == flagged[0][1]
+    console = out()
+    with console.capture() as captured:
+        console.print(story(skipped.job_id, steps))
+    assert "forbidden by the lifecycle" in captured.get()
+
+
 def test_a_dead_letter_is_part_of_the_story(conn: psycopg.Connection):
     steps = trace(conn, CLEAN.job_id, Codec(LockedIds()))
     letter = next(s for s in steps if s.record == "DeadLetter")
