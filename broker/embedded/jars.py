@@ -161,8 +161,15 @@ def _clear_left_behind(cache: Path) -> None:
     """Remove the half-filled folders of processes that were killed while they fetched."""
     for folder in cache.parent.glob(f"{cache.name}.*"):
         pid = folder.name.rpartition(".")[2]
-        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+        if pid.isdecimal() and not _runs(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def relock(lock: Path = LOCK) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import subprocess
 import sys
 import threading
@@ -112,9 +113,10 @@ def test_without_the_repository_it_says_what_to_do(tmp_path: Path, repository: R
 
 def test_what_a_killed_process_left_is_cleared(tmp_path: Path, repository: Repository):
     cache = tmp_path / "cache" / "maven"
-    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
-        pass
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, gone.pid, os.WEXITED | os.WNOWAIT)  # ended, and not yet waited for: a zombie
     left = cache.with_name(f"maven.{gone.pid}") / "org"
     left.mkdir(parents=True)
     (left / "half.jar").write_bytes(b"half")
     class_path(cache, repository)
+    gone.wait()
