@@ -11,7 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from broker import clients
 from broker.bounded import bounded
-from broker.outbox import Aborted, Fenced, Outgoing, Source
+from broker.outbox_port import Aborted, Fenced, Outgoing, Source
 from broker.settings import Settings
 from schemas.errors import Fatal, PresscheckError, Transient
 

@@ -11,7 +11,8 @@ import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from broker.outbox import Inbound, Outbox, Source
+from broker.outbox import Outbox
+from broker.outbox_port import Inbound, Source
 from broker.settings import Settings
 from streams.credentials import credentials
 from streams.lanes import Chunk, Lanes

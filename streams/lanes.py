@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from broker.outbox import Fenced, Inbound, Source
+from broker.outbox_port import Fenced, Inbound, Source
 
 MAX_WAITING: Final = 4_000
 """The agent that feeds a lane waits while more events than this wait in it (one chunk may go over)."""

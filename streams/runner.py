@@ -12,7 +12,8 @@ from typing import Final
 
 import structlog
 
-from broker.outbox import Decider, Outbox, Source, TransactionalLog
+from broker.outbox import Outbox
+from broker.outbox_port import Decider, Source, TransactionalLog
 from broker.settings import Settings
 from schemas.errors import Fatal
 from streams.faust_app import SESSION_S, OutboxApp, build_app

@@ -8,8 +8,8 @@ import structlog
 
 from broker import logs
 from broker.broadcast import RulesetTable, follow_rulesets
-from broker.outbox import Source
 from broker.outbox_kafka import KafkaLog
+from broker.outbox_port import Source
 from broker.settings import Settings
 from rules import decide
 from rules.ruleset import Ruleset

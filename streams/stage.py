@@ -12,7 +12,7 @@ from typing import Final, Protocol
 import structlog
 
 from broker.deadletter import address, dead_letter
-from broker.outbox import Decision, Inbound, Outgoing, Source
+from broker.outbox_port import Decision, Inbound, Outgoing, Source
 from schemas import catalogue
 from schemas.codec import Codec, plain
 from schemas.errors import Poison

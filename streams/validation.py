@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from broker import logs
 from broker.broadcast import HoldTable, RulesetTable, follow_holds, follow_rulesets
-from broker.outbox import Source
 from broker.outbox_kafka import KafkaLog
+from broker.outbox_port import Source
 from broker.settings import Settings
 from rules import decide
 from rules.ruleset import Ruleset

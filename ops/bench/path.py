@@ -15,8 +15,8 @@ from typing import Final
 from confluent_kafka import KafkaException
 
 from broker import clients
-from broker.outbox import Source
 from broker.outbox_kafka import KafkaLog
+from broker.outbox_port import Source
 from ops.bench.path_figures import LIMIT_P95_MS, WHOLE, Ends, Latency, ends, latencies
 from ops.bench.path_reader import Arrivals
 from ops.bench.path_stack import PathStack

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from broker import logs
-from broker.outbox import Decision, Inbound, Outgoing, Source
 from broker.outbox_kafka import KafkaLog
+from broker.outbox_port import Decision, Inbound, Outgoing, Source
 from broker.settings import Settings
 from streams.runner import Runner
 

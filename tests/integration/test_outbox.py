@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.outbox import Fenced, Outgoing, Source
 from broker.outbox_kafka import KafkaLog
+from broker.outbox_port import Fenced, Outgoing, Source
 from broker.settings import Settings
 from streams.faust_app import SESSION_S
 from tests.conftest import MakeTopic

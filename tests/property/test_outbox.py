@@ -12,7 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from broker.outbox import Aborted, Decision, Fenced, Inbound, Outbox, Outgoing, Source, Step
+from broker.outbox import Outbox, Step
+from broker.outbox_port import Aborted, Decision, Fenced, Inbound, Outgoing, Source
 from schemas.errors import Fatal, Transient
 
 STEPS: tuple[Step, ...] = get_args(Step)

@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 from faust.types import TP
 
-from broker.outbox import Decision, Inbound, Outbox, Outgoing, Source
+from broker.outbox import Outbox
+from broker.outbox_port import Decision, Inbound, Outgoing, Source
 from broker.settings import Settings
 from streams.faust_app import OutboxApp, build_app
 from streams.lanes import Chunk, Lanes

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from broker.outbox import Fenced, Inbound, Source
+from broker.outbox_port import Fenced, Inbound, Source
 from streams import lanes as lanes_module
 from streams.lanes import MAX_WAITING, Chunk, Lanes
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from broker.outbox import Inbound, Outgoing, Source
+from broker.outbox_port import Inbound, Outgoing, Source
 from rules.ruleset import Ruleset
 from schemas.catalogue import DEAD_LETTERS, PROMPTS, PROMPTS_SEEN
 from schemas.codec import Codec, LockedIds
