@@ -30,7 +30,7 @@ def test_every_record_travels_and_is_on_exactly_one_row():
 def test_audit_reads_every_topic_and_every_topic_is_written():
     assert all("audit" in t.read_by for t in catalogue())
     assert all(t.written_by for t in catalogue())
-    assert {w for t in catalogue() for w in t.written_by} >= STAGES
+    assert {w for t in catalogue() for w in t.written_by} >= STAGES - {"audit"}  # it writes to Postgres alone
 
 
 def test_seen_keys_are_partitioned_as_the_prompts():
