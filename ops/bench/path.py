@@ -26,9 +26,9 @@ from rules import decide
 from rules.ruleset import Ruleset
 from schemas import ids
 from schemas.catalogue import DEAD_LETTERS, DESIGN_QUEUE, PROMPTS, REPLAY, TERMINAL_TOPICS, render_topic, topics_for
-from schemas.codec import Codec, LockedIds
 from schemas.errors import Fatal, Transient
 from schemas.events import Job, Lane, RenderRequested
+from schemas.registry import codec_for
 
 WARM_UP_S: Final = 4.0
 """Jobs of the first seconds are counted but not timed: the Java runtime compiles, connections open."""
@@ -108,7 +108,7 @@ class Sender:
 
     def __init__(self, stack: PathStack, rate: float) -> None:
         self._stack, self._rate = stack, rate
-        self._producer, self._codec = clients.producer(stack.settings), Codec(LockedIds())
+        self._producer, self._codec = clients.producer(stack.settings), codec_for(stack.settings.schema_registry_url)
         self._sent = 0
 
     def send(self, seconds: float) -> dict[str, float]:
