@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,15 +43,19 @@ def wait_for(what: str, seen: Callable[[], bool], patience_s: float = PATIENCE_S
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """A stack in a state folder, reached only through `presscheck`."""
+    """A stack in a state folder, reached only through `presscheck`.
+
+    `outside` holds PRESSCHECK_ variables that name a broker, database or store of somebody else's.
+    """
 
     state: Path
+    outside: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def call(self, *words: str, stdin: str | None = None, ok: bool = True) -> str:
         """Run one command and give its standard output."""
         done = subprocess.run(
             [sys.executable, "-m", "ops", *words, "--state", str(self.state)],
-            input=stdin, capture_output=True, text=True, check=False, timeout=300,
+            input=stdin, capture_output=True, text=True, check=False, timeout=300, env={**os.environ, **self.outside},
         )  # fmt: skip
         assert not ok or done.returncode == 0, f"{words} exited {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout
@@ -59,7 +63,7 @@ class Stack:
     @property
     def settings(self) -> Settings:
         """Settings of the running stack."""
-        return load(self.state, {})
+        return load(self.state, self.outside)
 
     def processes(self) -> Mapping[str, Mapping[str, Any]]:
         """Rows of `status --json` by process name."""
