@@ -21,16 +21,18 @@ READ_S: Final = 30.0
 WRITE_S: Final = 30.0
 SUFFIXES: Final = frozenset({".yml", ".yaml"})
 MAX_FILE_BYTES: Final = 1_000_000
-DEFAULT_CONFIG: Final = Path(__file__).parent / "default_config"
-"""In the wheel: the project's `config/`. In a clone there is no such folder, and `config/` itself is read."""
+PACKAGED: Final = Path(__file__).parent / "default_config"
+"""The project's `config/` in an installed wheel; in a checkout there is no such folder."""
+IN_CHECKOUT: Final = Path(__file__).parent.parent / "config"
 LAST_OF_CONFIG: Final = "ruleset-of-config"
 """In the state folder: id of the ruleset that `config/` held when the stack was last started."""
 
 
 def config_folder(config_dir: Path) -> Path:
-    """The folder given; or the one that the wheel brings, where none was chosen and there is none here."""
+    """The folder given; or the one that the wheel or the checkout brings, where none was chosen and none is here."""
     chosen = config_dir.is_dir() or config_dir != Settings.model_fields["config_dir"].default
-    return config_dir if chosen else DEFAULT_CONFIG
+    brought = PACKAGED if PACKAGED.is_dir() else IN_CHECKOUT
+    return config_dir if chosen else brought
 
 
 def read_config(config_dir: Path) -> Ruleset:

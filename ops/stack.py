@@ -22,6 +22,7 @@ from broker.lag import assigned
 from broker.settings import ENDPOINTS_FILE, Settings
 from broker.signals import StopSignals
 from ops import stack_state
+from ops.rulesets import config_folder
 from ops.stack_plan import STAGES, Stage, stage
 from ops.stack_prepare import Prepared, Say, prepare
 from ops.stack_state import ProcessRow, StackLock, StackRow
@@ -130,7 +131,7 @@ class Stack:
             record=self.state_dir / "run" / f"{name}.json",
             env={
                 "PRESSCHECK_STATE_DIR": str(self.state_dir),
-                "PRESSCHECK_CONFIG_DIR": str(settings.config_dir.absolute()),
+                "PRESSCHECK_CONFIG_DIR": str(config_folder(settings.config_dir).absolute()),
             },
             orphan_signal=signal.SIGKILL,  # with the broker going too there is nothing to drain into
         )

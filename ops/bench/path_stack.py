@@ -20,7 +20,7 @@ from broker.embedded.kafka import EmbeddedKafka
 from broker.embedded.process import Child, write_private
 from broker.lag import assigned
 from broker.settings import ENDPOINTS_FILE, Settings
-from ops.rulesets import bring_into_force, read_config
+from ops.rulesets import bring_into_force, config_folder, read_config
 from ops.stack_plan import STAGES, Stage
 from rules.ruleset import Ruleset
 from schemas.errors import Fatal
@@ -69,7 +69,7 @@ class PathStack:
     def _bring_up(self) -> None:
         bootstrap = self._kafka.start()
         write_private(self._folder / ENDPOINTS_FILE, json.dumps({"kafka_bootstrap": bootstrap}))
-        config = settings_module.load().config_dir
+        config = config_folder(settings_module.load().config_dir)
         # Not the environment's: that may name an external cluster, and this stack is its own.
         self.settings = settings_module.load(self._folder, {}).model_copy(update={"config_dir": config.absolute()})
         self.ruleset = read_config(config)

@@ -7,16 +7,20 @@ from typing import Annotated, Final
 
 import typer
 
+from broker.settings import load
 from ops.demo import DemoPlan, run_demo
+from ops.rulesets import config_folder
 
-CAMPAIGN: Final = Path("config/demo/campaign.jsonl")
+CAMPAIGN: Final = Path("demo/campaign.jsonl")
+"""In the folder of the configuration."""
 
 
 def demo(
     *,
     campaign: Annotated[
-        Path, typer.Option(metavar="FILE.jsonl", help="Job lines to run.", exists=True, dir_okay=False)
-    ] = CAMPAIGN,
+        Path | None,
+        typer.Option(metavar="FILE.jsonl", help="Job lines to run (default: the one in config/).", exists=True),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Where the contact sheet and the figures are left.")
     ] = Path(".presscheck/demo-out"),
@@ -29,5 +33,6 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running at the end.")] = False,
 ) -> None:
     """Run a campaign through a plain loop and through the pipeline, and compare the two."""
-    plan = DemoPlan(campaign=campaign, out=out, state=state, rate_per_s=rate_per_s, keep=keep)
+    chosen = campaign or config_folder(load().config_dir) / CAMPAIGN
+    plan = DemoPlan(campaign=chosen, out=out, state=state, rate_per_s=rate_per_s, keep=keep)
     raise typer.Exit(run_demo(plan))

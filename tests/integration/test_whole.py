@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from broker import clients
-from ops.commands.demo import CAMPAIGN
+from ops import rulesets
+from ops.commands import demo
 from rules.ladder import derived_seed
 from schemas import ids
 from schemas.catalogue import DEAD_LETTERS, DESIGN_QUEUE, PROMPTS
 from tests.chaos.driver import Stack, children_of, wait_for
 from workers.engines.damage import Damage, drawn_for
 
+CAMPAIGN = rulesets.IN_CHECKOUT / demo.CAMPAIGN
 SMALL = {"width": 320, "height": 320}
 
 
