@@ -223,7 +223,10 @@ def _sized(
 
 
 def report(result: Inspected, checks: Sequence[str]) -> dict[str, Any]:
-    """One file as a plain object: verdict, and for every check its verdict, score, numbers and evidence."""
+    """One file as a plain object: verdict, and for every check its verdict, score, numbers and evidence.
+
+    A check's verdict is None where nothing was measured.
+    """
     out: dict[str, Any] = {"file": str(result.wanted.file), "verdict": result.verdict.value}
     if result.inspection is None or result.judgement is None:
         return out | {"error": result.error, "reasons": [f"The file cannot be read: {result.error}."], "checks": {}}
@@ -243,7 +246,7 @@ def _check(name: str, inspection: Inspection, judgement: Judgement) -> dict[str,
     defects = [d for d in judgement.defects if d.check == name]
     errors = [e.message for e in inspection.errors if e.check == name]
     out: dict[str, Any] = {
-        "verdict": _check_verdict(defects, errors).value,
+        "verdict": None,
         "score": judgement.scores.get(name),
         "evidence": [d.evidence for d in defects] + errors,
         "defects": [d.mode for d in defects],
@@ -261,6 +264,9 @@ def _check(name: str, inspection: Inspection, judgement: Judgement) -> dict[str,
             }
             for read in inspection.reads
         ]
+    # What was not measured (a picture's checks on bytes that do not decode) has no verdict, and says so by null.
+    if defects or errors or out["numbers"] or out.get("reads"):
+        out["verdict"] = _check_verdict(defects, errors).value
     return out
 
 

@@ -133,7 +133,7 @@ def _print(data: dict[str, Any], verdict: Verdict, *, as_json: bool) -> None:
     for reason in data["reasons"]:
         out().print(f"  {reason}", markup=False)
     rows = [
-        (f"  {name}", check["verdict"], "; ".join(check["evidence"]) or _numbers(check))
+        (f"  {name}", check["verdict"] or "not measured", "; ".join(check["evidence"]) or _numbers(check))
         for name, check in data["checks"].items()
     ]
     if rows:

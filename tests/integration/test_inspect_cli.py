@@ -156,3 +156,10 @@ def test_wrong_use_is_exit_status_two_with_one_clear_line(args: tuple[str, ...],
     assert ran.status == 2, ran.out + ran.err
     assert said in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_a_check_that_measured_nothing_has_no_verdict(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    (got,) = presscheck(tmp_path / "broken.png", "--expect", "SALE", "--json").objects
+    assert got["checks"]["bytes"]["verdict"] == "reject"
+    assert {check["verdict"] for name, check in got["checks"].items() if name != "bytes"} == {None}
