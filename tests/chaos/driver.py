@@ -10,7 +10,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -101,6 +102,17 @@ class Stack:
         for topic, key in committed_keys(self.settings, TERMINAL_TOPICS):
             found.setdefault(key, Counter())[topic] += 1
         return found
+
+
+@contextmanager
+def running(stack: Stack) -> Generator[Stack]:
+    """The stack, up; taken down at the end, with nothing left behind."""
+    stack.call("up", "--detach")
+    try:
+        yield stack
+    finally:
+        stack.call("down")
+    assert children_of(stack.state) == []
 
 
 def committed_keys(settings: Settings, topics: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from audit import queries
 from audit.queries import JobState
 from rules.lifecycle import State
 from schemas.catalogue import DESIGN_QUEUE, HELD, PROMPTS_REFUSED, REVIEW
-from tests.chaos.driver import Stack, children_of, wait_for
+from tests.chaos.driver import Stack, children_of, running, wait_for
 
 STAGES = ("sanity", "render", "inspect", "validation", "audit")
 WAVE = 14
@@ -50,13 +50,8 @@ def wave(number: int) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of this test's own."""
-    stack = Stack(state=tmp_path_factory.mktemp("chaos") / "state")
-    stack.call("up", "--detach")
-    try:
+    with running(Stack(state=tmp_path_factory.mktemp("chaos") / "state")) as stack:
         yield stack
-    finally:
-        stack.call("down")
-    assert children_of(stack.state) == []
 
 
 def settle(stack: Stack, jobs: list[str]) -> None:

@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 from broker.embedded.kafka import EmbeddedKafka, answers
 from schemas import ids
 from schemas.catalogue import DESIGN_QUEUE, REVIEW
-from tests.chaos.driver import Stack, children_of
+from tests.chaos.driver import Stack, running
 
 
 @pytest.fixture
@@ -37,9 +37,7 @@ def outside(tmp_path: Path, database: str) -> Iterator[dict[str, str]]:
 
 
 def test_the_stages_run_on_what_the_settings_name(tmp_path: Path, outside: dict[str, str]) -> None:
-    stack = Stack(state=tmp_path / "state", outside=outside)
-    stack.call("up", "--detach")
-    try:
+    with running(Stack(state=tmp_path / "state", outside=outside)) as stack:
         assert set(stack.processes()) == {"sanity", "render", "inspect", "validation", "audit"}
         line = {"prompt": "Gouache still life of pears", "idempotency_key": "outside", "width": 320, "height": 320}
         said = json.loads(stack.call("submit", "-", "--wait", "--json", stdin=json.dumps(line)))
@@ -47,9 +45,6 @@ def test_the_stages_run_on_what_the_settings_name(tmp_path: Path, outside: dict[
         ended = stack.terminal_events()[ids.job_id("outside")]
         assert ended.total() == 1
         assert set(ended) <= {DESIGN_QUEUE, REVIEW}
-    finally:
-        stack.call("down")
-    assert children_of(stack.state) == []
     assert answers(outside["PRESSCHECK_KAFKA_BOOTSTRAP"], 10), "the broker is not ours to stop"
     written = [p for p in stack.state.rglob("*") if p.is_file() and b"a-secret-of-this-test" in p.read_bytes()]
     assert written == [], "a secret lies in the state folder"

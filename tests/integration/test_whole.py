@@ -15,7 +15,7 @@ from ops.commands import demo
 from rules.ladder import derived_seed
 from schemas import ids
 from schemas.catalogue import DEAD_LETTERS, DESIGN_QUEUE, PROMPTS
-from tests.chaos.driver import Stack, children_of, wait_for
+from tests.chaos.driver import Stack, running, wait_for
 from workers.engines.damage import Damage, drawn_for
 
 CAMPAIGN = rulesets.IN_CHECKOUT / demo.CAMPAIGN
@@ -25,13 +25,8 @@ SMALL = {"width": 320, "height": 320}
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for this module."""
-    stack = Stack(state=tmp_path_factory.mktemp("whole") / "state")
-    stack.call("up", "--detach")
-    try:
+    with running(Stack(state=tmp_path_factory.mktemp("whole") / "state")) as stack:
         yield stack
-    finally:
-        stack.call("down")
-    assert children_of(stack.state) == []
 
 
 def run(stack: Stack, lines: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -126,12 +121,8 @@ def test_report_and_verify_tell_of_the_same_jobs(stack: Stack) -> None:
 
 
 def test_two_stacks_run_side_by_side(stack: Stack, tmp_path: Path) -> None:
-    other = Stack(state=tmp_path / "state")
-    other.call("up", "--detach")
-    try:
+    with running(Stack(state=tmp_path / "state")) as other:
         assert other.settings.kafka_bootstrap != stack.settings.kafka_bootstrap
         ended = run(other, [{**SMALL, "prompt": "Oil painting of a valley", "idempotency_key": "elsewhere"}])
         assert ids.job_id("elsewhere") in ended
         assert ids.job_id("elsewhere") not in stack.terminal_events()
-    finally:
-        other.call("down")
