@@ -136,5 +136,13 @@ def committed_keys(settings: Settings, topics: Sequence[str]) -> Iterator[tuple[
 
 
 def children_of(folder: Path) -> list[int]:
-    """Processes whose command line names a state folder."""
-    return [p.pid for p in psutil.process_iter(["cmdline"]) if any(str(folder) in c for c in p.info["cmdline"] or ())]
+    """Processes that name a state folder on their command line or in their environment."""
+    found: list[int] = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), *process.environ().values()]
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+        if any(str(folder) in word for word in words):
+            found.append(process.pid)
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -146,14 +147,24 @@ def half_way(processes: Processes, share: float, total: int) -> Callable[[], boo
     return holds
 
 
-def finish(processes: Processes, each: int) -> None:
+def finish(processes: Processes, each: int, *, thawed: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until all is through, stop the workers, and count.
+
+    A thawed worker may meet the stop just when it finds that the broker ended its transaction: it then leaves with
+    status 3 (Fatal), which a supervisor answers by a fresh one. Any other worker must leave with 0.
+    """
+
     def done() -> bool:
         processes.tend()
         topics = [t for lane in processes.lanes for t in lane]
         return through(processes.settings, processes.group, topics, PARTITIONS)
 
     eventually("the group to be through", done, 90)
-    assert processes.stop() == [0] * 2, processes.log.read_text()
+    stopped = list(processes.running)
+    codes = processes.stop()
+    assert len(codes) == 2
+    allowed = [{0, 3} if process is thawed else {0} for process in stopped]
+    assert all(code in ok for code, ok in zip(codes, allowed, strict=True)), processes.log.read_text()
     settled = partial(no_transaction_is_open, processes.settings, processes.out, PARTITIONS)
     eventually("the last transaction to end", settled, 30)
     came = numbers(read_all(processes.settings, processes.out, PARTITIONS))
@@ -179,13 +190,13 @@ def test_kill_9_under_load_loses_nothing_and_doubles_nothing(processes: Processe
 
 
 def test_a_worker_frozen_past_its_session_doubles_nothing_when_it_thaws(processes: Processes) -> None:
-    each = 3000
+    each = 2000
     load(processes, each)
     for _ in range(2):
         processes.start()
     eventually("a tenth of the work", half_way(processes, 0.1, 2 * each), 60)
     frozen = processes.running[0]
     frozen.send_signal(signal.SIGSTOP)
-    eventually("nine tenths of the work by the other", half_way(processes, 0.9, 2 * each), 90)
+    eventually("nine tenths of the work by the other", half_way(processes, 0.9, 2 * each), 180)
     frozen.send_signal(signal.SIGCONT)
-    finish(processes, each)
+    finish(processes, each, thawed=frozen)
