@@ -138,10 +138,10 @@ class KafkaLane:
     def _assigned(self, its: Consumer, partitions: list[TopicPartition]) -> None:
         self.ahead.assign(_places(partitions))
         self._log.info("partitions assigned", partitions=_names(partitions))
-        if self._paused:
-            # New partitions come unpaused: they must wait with the others until there is room.
-            its.incremental_assign(partitions)
-            its.pause(partitions)
+        its.incremental_assign(partitions)
+        # The client remembers a pause for as long as it lives, and a partition may have been taken away in one: it
+        # would stand still for good. A partition that was never here comes running, and must wait with the others.
+        (its.pause if self._paused else its.resume)(partitions)
 
     def _revoked(self, _its: Consumer, partitions: list[TopicPartition]) -> None:
         dropped = self.ahead.revoke(_places(partitions))
