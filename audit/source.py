@@ -1,4 +1,4 @@
-"""Reads every topic of the catalogue: finds partitions, places the reader on each, notices what the broker lost."""
+"""Reads every topic of the record: finds partitions, places the reader, notices what the broker lost."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from schemas.errors import Fatal
 from schemas.events import Lane
 
 GROUP: Final = "presscheck-audit"
+READER: Final = "audit"
+"""What a topic's `read_by` says where its records are kept."""
 """No group is joined: the positions lie in Postgres. librdkafka only wants a name."""
 CALL_S: Final = 10.0
 LOST_AFTER_S: Final = 5.0
@@ -69,7 +71,7 @@ class Shift:
 
 
 def wanted_topic(name: str) -> bool:
-    """Whether a topic is of the catalogue, whatever the engine."""
+    """Whether a topic of the catalogue is for the record, whatever the engine."""
     return _pattern().fullmatch(name) is not None
 
 
@@ -82,6 +84,7 @@ def _pattern() -> re.Pattern[str]:
         if t.name == RENDER_PATTERN
         else re.escape(t.name)
         for t in catalogue()
+        if READER in t.read_by
     ]
     return re.compile("|".join(names))
 

@@ -49,7 +49,7 @@ def plain_outcome(result: PlainResult, ruleset: Ruleset, readers: Sequence[TextR
         asset = Asset(
             sha256=result.sha256,
             media_type=made.media_type,
-            size_bytes=len(made.data),
+            size_bytes=len(made.encoded()),
             width=made.width,
             height=made.height,
         )
@@ -65,7 +65,7 @@ def plain_outcome(result: PlainResult, ruleset: Ruleset, readers: Sequence[TextR
             cost_usd=0.0,
         )
         inspection = inspect_asset(
-            made.data, request, rendering, palette=ruleset.palette(request.job.brand), checks=("bytes", "text"),
+            made.encoded(), request, rendering, palette=ruleset.palette(request.job.brand), checks=("bytes", "text"),
             readers=readers,
         )  # fmt: skip
         # Bytes that do not decode show no text at all.

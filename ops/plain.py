@@ -77,7 +77,7 @@ def run_plain(
         (made,) = engine.render([request], files)
         engine_ms = (time.monotonic() - started) * 1000
         rendered = None if isinstance(made, RenderFailure) else made
-        sha256 = store.put(rendered.data) if rendered is not None else None
+        sha256 = store.put(rendered.encoded()) if rendered is not None else None
         yield PlainResult(
             request=request,
             rendered=rendered,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from rules.tree import Node, Scalar, nearest
+from rules.tree import Scalar, nearest
 from schemas.events import FileRef, FileRole, Preset, RenderRequest, Sampling
 
 FLOW_CONFIG: Final = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
@@ -64,19 +64,76 @@ class SamplingPreset:
         return Sampling(preset=preset, scheduler=self.scheduler, steps=self.steps, guidance=self.guidance, seed=seed)
 
 
+class HostedApi(StrEnum):
+    """A documented HTTP contract that we speak."""
+
+    IDEOGRAM = "ideogram"
+    STABILITY = "stability"
+
+
+class Offload(StrEnum):
+    """What leaves the accelerator while it is not needed: nothing, whole models, or single layers (slow, small)."""
+
+    NONE = "none"
+    MODEL = "model"
+    SEQUENTIAL = "sequential"
+
+
+class Quantise(StrEnum):
+    """How the transformer's weights are kept: as they are, 8-bit integers (torchao), or 4-bit NF4 (bitsandbytes)."""
+
+    NONE = "none"
+    INT8 = "int8"
+    NF4 = "nf4"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosted:
+    """An engine behind somebody's API. `in_flight` images at once are shared by all workers of one organisation.
+
+    `url` is the API's root; the key comes from the settings. `operations` are what may be asked of it beside
+    generating: describe, remix, upscale.
+    """
+
+    api: HostedApi
+    model: str
+    url: str
+    in_flight: int
+    operations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loading:
+    """How weights are put on a device. `compile` trades a slow start for faster steps (torch.compile)."""
+
+    offload: Offload = Offload.NONE
+    quantise: Quantise = Quantise.NONE
+    compile: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineProfile:
     """What one engine may be asked for.
 
     `batches` holds (largest pixels of one image, largest batch) from small to large; `text_max_chars`
-    bounds the longest phrase of engines that set short text. Prices are US dollars.
+    bounds the longest phrase of engines that set short text. Prices are US dollars. `revision` pins the weights
+    (a commit of their repository; empty where there are none). `prompt_limits` are tokens by text encoder.
+    `hosted` is another backend of the same engine, used where the weights are not here. `edits` says whether it
+    can redo boxes of a picture. `art` names the engine that paints under typeset, or None for drawn art.
     """
 
     id: str
     kind: EngineKind
     model: str
+    revision: str = ""
+    licence: str = ""
     distilled: bool
     precision: str
+    loading: Loading = Loading()
+    hosted: Hosted | None = None
+    prompt_limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    edits: bool = False
+    art: str | None = None
     schedulers: Mapping[str, Mapping[str, Scalar]]
     steps: tuple[int, int]
     guidance: tuple[float, float]
@@ -169,112 +226,3 @@ class EngineProfile:
                 " shorten it or use typeset"
             )
         return None
-
-
-REQUIRED: Final = (
-    "kind",
-    "model",
-    "schedulers",
-    "steps",
-    "guidance",
-    "standard",
-    "safe",
-    "max_batch",
-    "size_multiple",
-    "text",
-    "negative_prompt",
-    "file_roles",
-    "price_per_image_usd",
-    "price_per_second_usd",
-    "expected_s",
-    "timeout_s",
-)
-
-
-def parse_engines(root: Node) -> Mapping[str, EngineProfile]:
-    """engines.yml: a profile for each engine id. Raises BadConfig."""
-    table = root.fields(["engines"])["engines"].table()
-    if not table:
-        raise root.bad("names no engine", "add a profile")
-    return {name: _profile(name, table[name]) for name in sorted(table)}
-
-
-def _profile(name: str, node: Node) -> EngineProfile:
-    f = node.fields(REQUIRED, ["distilled", "precision", "text_max_chars"])
-    distilled = f["distilled"].flag() if "distilled" in f else False
-    schedulers = {s: _scheduler(s, n, distilled=distilled) for s, n in sorted(f["schedulers"].table().items())}
-    if not schedulers:
-        raise f["schedulers"].bad("allows no scheduler", "name one, or none: {} for an engine that does not sample")
-    steps = _range(f["steps"])
-    profile = EngineProfile(
-        id=name,
-        kind=EngineKind(f["kind"].choice(list(EngineKind), "engine kind")),
-        model=f["model"].text(),
-        distilled=distilled,
-        precision=f["precision"].choice(["bf16", "fp16", "fp32"], "precision") if "precision" in f else "none",
-        schedulers=schedulers,
-        steps=(int(steps[0]), int(steps[1])),
-        guidance=_range(f["guidance"]),
-        standard=_preset(f["standard"]),
-        safe=_preset(f["safe"]),
-        batches=_batches(f["max_batch"]),
-        size_multiple=f["size_multiple"].integer(1, 64),
-        text=TextSkill(f["text"].choice(list(TextSkill), "text skill")),
-        text_max_chars=f["text_max_chars"].integer(1, 500) if "text_max_chars" in f else 500,
-        negative_prompt=f["negative_prompt"].flag(),
-        file_roles=tuple(FileRole(r) for r in f["file_roles"].choices(list(FileRole), "file role")),
-        price_per_image_usd=f["price_per_image_usd"].number(0, 100),
-        price_per_second_usd=f["price_per_second_usd"].number(0, 100),
-        expected_s=f["expected_s"].number(0, 3600),
-        timeout_s=f["timeout_s"].number(0.1, 3600),
-    )
-    for key in ("standard", "safe"):
-        if refusal := profile.refuses_sampling(profile.preset(Preset(key))):
-            raise f[key].bad(refusal, "change the preset or what the profile allows")
-    return profile
-
-
-def _scheduler(name: str, node: Node, *, distilled: bool) -> Mapping[str, Scalar]:
-    if name in UNSUITED:
-        raise node.bad(f"{name} is not allowed: {UNSUITED[name]}", f"use {DISTILLED_ONLY}")
-    if name not in SCHEDULERS:
-        raise node.bad(f"there is no scheduler {name!r} that suits", nearest(name, SCHEDULERS))
-    if distilled and name != DISTILLED_ONLY:
-        raise node.bad(f"a distilled model was trained for {DISTILLED_ONLY} only", f"remove {name}")
-    config = {k: n.scalar() for k, n in sorted(node.table().items())}
-    if config.get("stochastic_sampling"):
-        raise node.bad("stochastic_sampling draws without the job's generator", "remove it")
-    for key, value in SCHEDULERS[name].items():
-        if config.get(key) != value:
-            raise node.bad(f"{name} on a flow model needs {key}: {value}", f"add {key}: {str(value).lower()}")
-    return config
-
-
-def _range(node: Node) -> tuple[float, float]:
-    items = node.items()
-    if len(items) != 2:
-        raise node.bad("want [lowest, highest]")
-    low, high = (n.number(0, 1000) for n in items)
-    if low > high:
-        raise node.bad(f"the lowest, {low:g}, is above the highest, {high:g}", "swap them")
-    return low, high
-
-
-def _preset(node: Node) -> SamplingPreset:
-    f = node.fields(["scheduler", "steps", "guidance"])
-    return SamplingPreset(
-        scheduler=f["scheduler"].text(), steps=f["steps"].integer(1, 100), guidance=f["guidance"].number(0, 30)
-    )
-
-
-def _batches(node: Node) -> tuple[tuple[int, int], ...]:
-    out: list[tuple[int, int]] = []
-    for item in node.items():
-        f = item.fields(["pixels", "batch"])
-        row = (f["pixels"].integer(64 * 64, 8192 * 8192), f["batch"].integer(1, 1000))
-        if out and (row[0] <= out[-1][0] or row[1] > out[-1][1]):
-            raise item.bad("batches go from small images to large ones, and never grow", "sort them by pixels")
-        out.append(row)
-    if not out:
-        raise node.bad("is empty", "add {pixels: …, batch: …}")
-    return tuple(out)

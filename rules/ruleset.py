@@ -10,7 +10,8 @@ from typing import Final, cast
 
 from rules import findings, text_verdict
 from rules.brands import Brand, parse_brands
-from rules.engines import EngineProfile, parse_engines
+from rules.engine_profiles import parse_engines
+from rules.engines import EngineProfile
 from rules.ladder import Ladder, parse_ladder
 from rules.lexicon import Lexicon, parse_lexicon
 from rules.modes import FailureMode, check_catalogue, parse_modes

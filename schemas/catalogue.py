@@ -28,6 +28,7 @@ RULESETS: Final = "rulesets"
 ROLLOUTS: Final = "rollouts"
 HOLDS: Final = "holds"
 DEAD_LETTERS: Final = "dead-letters"
+PROGRESS: Final = "progress"
 RENDER_PATTERN: Final = "render.{engine}.{lane}"
 
 TERMINAL_TOPICS: Final = (DESIGN_QUEUE, PROMPTS_REFUSED, REVIEW, HELD)

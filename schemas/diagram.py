@@ -52,6 +52,7 @@ class Places:
     entries: tuple[Topic, ...]
     between: tuple[Topic, ...]
     own: tuple[Topic, ...]
+    progress: tuple[Topic, ...]
     refusals: tuple[Topic, ...]
     loops: tuple[Topic, ...]
     exits: tuple[Topic, ...]
@@ -78,6 +79,8 @@ def place(topics: Sequence[Topic]) -> Places:
                 found["from_all"].append(topic)
             case [0], []:
                 found["refusals"].append(topic)
+            case [1], [] if EVERYWHERE not in topic.read_by:
+                found["progress"].append(topic)
             case [3], []:
                 found["exits"].append(topic)
             case [one], [other] if other == one + 1:
@@ -219,6 +222,9 @@ def _below(places: Places) -> list[str]:
             _arrow([(STAGE_X[0] - 40, feet), (STAGE_X[0] - 40, LOOP_Y - 6), (170, LOOP_Y - 6)], FAINT, dashed=True)
         )
         out.append(_pill(topic, 116, LOOP_Y - 6, FAINT))
+    for topic in places.progress:
+        x, y = STAGE_X[1] - 40, feet + 34
+        out += [_arrow([(x, feet), (x, y), (x - 30, y)], FAINT, dashed=True), _pill(topic, x - 78, y, FAINT)]
     for topic in places.reports:
         out.append(_text(EXIT_X, BAR_Y - 27, " · ".join(topic.written_by), "small", FAINT))
         out.append(_arrow([(EXIT_X, BAR_Y), (EXIT_X, AUDIT_Y - 3)], FLOW))

@@ -38,6 +38,7 @@ class FileRole(StrEnum):
     LAYOUT = "layout"
     MASK = "mask"
     INIT_IMAGE = "init_image"
+    COLOUR_MASK = "colour_mask"
 
 
 class HoldScope(StrEnum):
@@ -47,6 +48,14 @@ class HoldScope(StrEnum):
     CAMPAIGN = "campaign"
     ENGINE = "engine"
     TAG = "tag"
+
+
+class ImageFormat(StrEnum):
+    """File format that is delivered."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
 
 
 class Lane(StrEnum):
@@ -101,6 +110,7 @@ class Rung(StrEnum):
 
     FIRST = "first"
     SAFER_SAMPLING = "safer_sampling"
+    TEXT_REGION = "text_region"
     TEXT_SPECIALIST = "text_specialist"
     TYPESET = "typeset"
     HUMAN = "human"
@@ -137,6 +147,28 @@ class Asset:
         within("Asset.size_bytes", self.size_bytes, 0, 9223372036854775807)
         within("Asset.width", self.width, 0, 2147483647)
         within("Asset.height", self.height, 0, 2147483647)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Box:
+    """A rectangle of an image, pixels; right and bottom are exclusive.
+
+    left: Left edge.
+    top: Upper edge.
+    right: Right edge, exclusive.
+    bottom: Lower edge, exclusive.
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def __post_init__(self) -> None:
+        within("Box.left", self.left, 0, 32768)
+        within("Box.top", self.top, 0, 32768)
+        within("Box.right", self.right, 0, 32768)
+        within("Box.bottom", self.bottom, 0, 32768)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +327,28 @@ class Phrase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptCut:
+    """A prompt that a text encoder did not take whole.
+
+    encoder: Text encoder, for example clip_l, clip_g or t5.
+    tokens: Tokens of the whole prompt, measured with the encoder's own tokenizer.
+    limit: Tokens that it takes.
+    lost: The words that it never saw.
+    """
+
+    encoder: str
+    tokens: int
+    limit: int
+    lost: str
+
+    def __post_init__(self) -> None:
+        sized("PromptCut.encoder", self.encoder, None, 64)
+        within("PromptCut.tokens", self.tokens, 0, 2147483647)
+        within("PromptCut.limit", self.limit, 1, 2147483647)
+        sized("PromptCut.lost", self.lost, None, 2000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderFailure:
     """Why an attempt gave no asset.
 
@@ -375,6 +429,25 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """A render that redoes parts of a former one and keeps the rest.
+
+    source_sha256: Asset that is mended, by its address in the store.
+    boxes: What is drawn anew, in pixels of the source.
+    strength: How far the boxes may leave the source: 0 keeps it, 1 forgets it.
+    """
+
+    source_sha256: str
+    boxes: tuple[Box, ...]
+    strength: float
+
+    def __post_init__(self) -> None:
+        matches("Edit.source_sha256", self.source_sha256, r"[0-9a-f]{64}")
+        sized("Edit.boxes", self.boxes, 1, 64)
+        within("Edit.strength", self.strength, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What the client asked for; never changed once submitted.
 
@@ -388,6 +461,8 @@ class Job:
     required_text: Phrases that the image must show to the letter, in reading order.
     width: Width asked for, pixels.
     height: Height asked for, pixels.
+    upscale: Enlargement of what is delivered: 1, 2 or 4 times width and height.
+    format: File format that is delivered.
     seed: Seed of the first render; later attempts derive theirs from it.
     engine: Engine the client insists on; null lets the routing rules choose.
     files: Files that come with the prompt.
@@ -404,6 +479,8 @@ class Job:
     required_text: tuple[str, ...] = ()
     width: int = 1024
     height: int = 1024
+    upscale: int = 1
+    format: ImageFormat = ImageFormat.PNG
     seed: int
     engine: str | None = None
     files: tuple[FileRef, ...] = ()
@@ -419,6 +496,7 @@ class Job:
         sized("Job.required_text", self.required_text, None, 32)
         within("Job.width", self.width, 64, 8192)
         within("Job.height", self.height, 64, 8192)
+        within("Job.upscale", self.upscale, 1, 4)
         within("Job.seed", self.seed, 0, 9007199254740991)
         if self.engine is not None:
             matches("Job.engine", self.engine, r"[a-z0-9][a-z0-9.-]{0,63}")
@@ -458,6 +536,7 @@ class Rendering:
     outcome: Whether it gave bytes.
     asset: The image that was stored, after finishing; null where it failed.
     latents: Final latents; null for engines that have none.
+    cut: Text encoders that did not see the whole prompt.
     failure: Why it failed; null where it rendered.
     manifest_sha256: Address of the attempt's manifest in the store.
     backend: What ran: diffusers, http, typeset or simulator. A profile stood in for by the simulator says
@@ -472,6 +551,7 @@ class Rendering:
     outcome: Outcome
     asset: Asset | None = None
     latents: LatentStats | None = None
+    cut: tuple[PromptCut, ...] = ()
     failure: RenderFailure | None = None
     manifest_sha256: str
     backend: str
@@ -482,6 +562,7 @@ class Rendering:
     cost_usd: float
 
     def __post_init__(self) -> None:
+        sized("Rendering.cut", self.cut, None, 8)
         matches("Rendering.manifest_sha256", self.manifest_sha256, r"[0-9a-f]{64}")
         sized("Rendering.backend", self.backend, None, 64)
         sized("Rendering.model_digest", self.model_digest, None, 128)
@@ -489,29 +570,6 @@ class Rendering:
         within("Rendering.engine_ms", self.engine_ms, 0, None)
         within("Rendering.batch_size", self.batch_size, 1, 2147483647)
         within("Rendering.cost_usd", self.cost_usd, 0, None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
-    """The next step that the ladder proposes.
-
-    rung: Step of the ladder.
-    attempt: Number of the attempt it would be.
-    engine: Engine that would render.
-    sampling: Sampling it would use.
-    reason: Why this step.
-    """
-
-    rung: Rung
-    attempt: int
-    engine: str
-    sampling: Sampling
-    reason: str
-
-    def __post_init__(self) -> None:
-        within("Repair.attempt", self.attempt, 1, 32)
-        matches("Repair.engine", self.engine, r"[a-z0-9][a-z0-9.-]{0,63}")
-        sized("Repair.reason", self.reason, None, 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -586,6 +644,7 @@ class RenderRequest:
     prompt: Prompt for the engine; may be rewritten from the job's.
     negative_prompt: Negative prompt for the engine.
     sampling: Sampling settings.
+    edit: What it redoes of a former render; null draws a whole new picture.
     text: Text contract that inspection measures against.
     tags: What prompt sanity noticed.
     risk: Risk that prompt sanity gave.
@@ -603,6 +662,7 @@ class RenderRequest:
     prompt: str
     negative_prompt: str = ""
     sampling: Sampling
+    edit: Edit | None = None
     text: TextContract
     tags: tuple[Tag, ...]
     risk: Risk
@@ -621,6 +681,31 @@ class RenderRequest:
         sized("RenderRequest.rule", self.rule, None, 200)
         matches("RenderRequest.ruleset_id", self.ruleset_id, r"[0-9a-f]{64}")
         within("RenderRequest.cost_spent_usd", self.cost_spent_usd, 0, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """The next step that the ladder proposes.
+
+    rung: Step of the ladder.
+    attempt: Number of the attempt it would be.
+    engine: Engine that would render.
+    sampling: Sampling it would use.
+    edit: What it would redo of this attempt; null draws a whole new picture.
+    reason: Why this step.
+    """
+
+    rung: Rung
+    attempt: int
+    engine: str
+    sampling: Sampling
+    edit: Edit | None = None
+    reason: str
+
+    def __post_init__(self) -> None:
+        within("Repair.attempt", self.attempt, 1, 32)
+        matches("Repair.engine", self.engine, r"[a-z0-9][a-z0-9.-]{0,63}")
+        sized("Repair.reason", self.reason, None, 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -881,6 +966,41 @@ class PromptSubmitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RenderProgress:
+    """What a render worker is at; the key is the worker.
+
+    event_id: Id of this look.
+    at_ms: When it was taken, milliseconds since 1970 UTC.
+    worker: Render process, by its transactional id.
+    engine: Engine at work; null while it waits.
+    job_ids: Jobs of the batch under way.
+    step: Denoising steps done.
+    steps: Denoising steps in all; 0 for an engine that has none.
+    resident: Engines whose weights are loaded, the one used last in front.
+    """
+
+    event_id: str
+    at_ms: int
+    worker: str
+    engine: str | None = None
+    job_ids: tuple[str, ...] = ()
+    step: int
+    steps: int
+    resident: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        matches(
+            "RenderProgress.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+        )
+        within("RenderProgress.at_ms", self.at_ms, 0, 9223372036854775807)
+        sized("RenderProgress.worker", self.worker, 1, 200)
+        sized("RenderProgress.job_ids", self.job_ids, None, 1000)
+        within("RenderProgress.step", self.step, 0, 2147483647)
+        within("RenderProgress.steps", self.steps, 0, 2147483647)
+        sized("RenderProgress.resident", self.resident, None, 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderRequested:
     """One attempt is to be rendered.
 
@@ -1100,6 +1220,7 @@ Event = (
     | PromptRefused
     | PromptSeen
     | PromptSubmitted
+    | RenderProgress
     | RenderRequested
     | ReplayRequested
     | ReviewRequested

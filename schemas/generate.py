@@ -44,6 +44,9 @@ def _default(field: dict[str, Any]) -> str:
         return " = ()"
     if value == {}:
         return " = field(default_factory=dict[str, float])"
+    kind = field["type"]
+    if isinstance(kind, str) and kind not in SCALARS:  # an enum's default is its symbol
+        return f" = {python_type(kind)}.{value.upper()}"
     return f" = {value!r}"
 
 

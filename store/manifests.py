@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any, cast
 
 from schemas.codec import build, plain
 from schemas.errors import Poison
-from schemas.events import Asset, LatentStats, Outcome, RenderFailure, Rendering, RenderRequest, Sampling
+from schemas.events import Asset, LatentStats, Outcome, PromptCut, RenderFailure, Rendering, RenderRequest
 from store.artifacts import ArtifactStore
 
 
@@ -18,23 +17,23 @@ from store.artifacts import ArtifactStore
 class Manifest:
     """All that made one attempt's image, or made it fail. JSON in the store, hashed as written.
 
-    `at_ms` is when the render ended (milliseconds since 1970 UTC); `timings_ms` names steps and their
-    milliseconds; `injected` are failure modes that the simulator put in on purpose. The rest is as in Rendering.
+    `request` is all that was asked, so that the attempt can be made again. `at_ms` is when the render ended
+    (milliseconds since 1970 UTC); `timings_ms` names steps and their milliseconds; `injected` are failure modes that
+    the simulator put in on purpose; `picture_sha256` is the hash of what the engine gave, before it was finished;
+    `facts` say how the engine made it, and `finish` what was done to it since. The rest is as in Rendering.
     """
 
-    job_id: str
-    replay_id: str | None
-    attempt: int
-    engine: str
-    ruleset_id: str
-    request_sha256: str
-    sampling: Sampling
+    request: RenderRequest
     at_ms: int
     injected: tuple[str, ...]
     timings_ms: Mapping[str, float]
+    picture_sha256: str | None
+    facts: Mapping[str, str]
+    finish: Mapping[str, str]
     outcome: Outcome
     asset: Asset | None
     latents: LatentStats | None
+    cut: tuple[PromptCut, ...]
     failure: RenderFailure | None
     backend: str
     model_digest: str
@@ -49,6 +48,7 @@ class Manifest:
             outcome=self.outcome,
             asset=self.asset,
             latents=self.latents,
+            cut=self.cut,
             failure=self.failure,
             manifest_sha256=manifest_sha256,
             backend=self.backend,
@@ -73,9 +73,9 @@ class Attempt:
         return self.manifest.rendering(self.sha256)
 
 
-def request_sha256(request: RenderRequest) -> str:
-    """Hash of everything that an attempt asks for: sha256 of its canonical JSON."""
-    return hashlib.sha256(_canonical(plain(request))).hexdigest()
+def _same(one: RenderRequest, other: RenderRequest) -> bool:
+    """Whether two requests ask for the same in everything."""
+    return _canonical(plain(one)) == _canonical(plain(other))
 
 
 def key_of(job_id: str, replay_id: str | None, attempt: int) -> str:
@@ -93,7 +93,7 @@ def find(store: ArtifactStore, request: RenderRequest) -> Attempt | None:
     if said is None:
         return None
     attempt = load(store, _address(said))
-    return attempt if attempt.manifest.request_sha256 == request_sha256(request) else None
+    return attempt if _same(attempt.manifest.request, request) else None
 
 
 def load(store: ArtifactStore, sha256: str) -> Attempt:
@@ -112,13 +112,14 @@ def record(store: ArtifactStore, manifest: Manifest) -> Attempt:
     Raises as the store does.
     """
     sha256 = store.put(_canonical(plain(manifest)))
-    key = key_of(manifest.job_id, manifest.replay_id, manifest.attempt)
+    request = manifest.request
+    key = key_of(request.job.job_id, request.replay_id, request.attempt)
     pointer = _canonical({"manifest_sha256": sha256})
     if not store.objects.write_new(key, pointer):
         first = store.objects.read(key)
         if first is not None:
             attempt = load(store, _address(first))
-            if attempt.manifest.request_sha256 == manifest.request_sha256:
+            if _same(attempt.manifest.request, manifest.request):
                 return attempt
         store.objects.write(key, pointer)
     return Attempt(manifest=manifest, sha256=sha256)

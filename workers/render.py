@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -18,13 +18,13 @@ from broker.worker import WorkerPlan, run_worker
 from broker.worker_slot import transactional_id
 from rules.engines import EngineProfile
 from schemas.catalogue import render_topic
-from schemas.errors import BadConfig, Poison
+from schemas.errors import BadConfig
 from schemas.events import Lane, RenderRequest
 from schemas.registry import codec_for
 from store.artifacts import open_store
 from workers.engines import registry
-from workers.engines.port import Engine, Rendered
-from workers.finish.color_normalize import color_normalize
+from workers.engines.port import Engine
+from workers.finish.finish import finish
 from workers.render_handler import STAGE, RenderHandler
 
 READY_S: Final = 60.0
@@ -60,17 +60,6 @@ class ServedEngines:
 
     def _palette(self, request: RenderRequest) -> Sequence[str]:
         return self.rulesets.current().palette(request.job.brand)
-
-
-def finish(rendered: Rendered, *, palette: Sequence[str], steps: Sequence[str]) -> Rendered:
-    """Apply the ruleset's finishing steps in order. Raises Poison for a step that nobody knows."""
-    for step in steps:
-        if step != "color-normalize":
-            raise Poison(f"there is no finishing step {step!r}")
-        done = color_normalize(rendered.data, palette)
-        if done.changed:
-            rendered = replace(rendered, data=done.data, media_type="image/png")
-    return rendered
 
 
 def served(settings: Settings, engines: Mapping[str, EngineProfile]) -> tuple[frozenset[str], frozenset[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import structlog
@@ -23,12 +23,14 @@ from schemas.events import (
     ImageGenerated,
     Outcome,
     RenderFailure,
+    RenderRequest,
     RenderRequested,
 )
 from store import manifests
 from store.artifacts import ArtifactStore
 from store.manifests import Attempt, Manifest
 from workers.engines.port import Engine, Rendered
+from workers.finish.port import Finish, Finished, Order
 from workers.render_call import Answer, EngineThread, OutOfTime, render
 
 STAGE: Final = "render"
@@ -36,14 +38,6 @@ UPLOADS: Final = 4
 """Assets finished and stored at once."""
 REFUSED: Final = "refused"
 """Batch key of requests that no engine will see."""
-
-
-class Finish(Protocol):
-    """Finishes an image by the ruleset's steps, before it is stored: what is inspected is what is delivered."""
-
-    def __call__(self, rendered: Rendered, *, palette: Sequence[str], steps: Sequence[str]) -> Rendered:
-        """The image to deliver; bytes that do not decode pass unchanged. Raises Poison where it cannot be finished."""
-        ...
 
 
 class Engines(Protocol):
@@ -64,6 +58,7 @@ class Job:
     engine: Engine | None = None
     profile: EngineProfile | None = None
     ruleset: Ruleset | None = None
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     ended_ms: int = 0
 
 
@@ -146,9 +141,10 @@ class RenderHandler:
             if job.found is not None or job.answer is not None:
                 continue
             try:
-                for ref in job.event.request.job.files:
-                    if ref.sha256 not in files:
-                        files[ref.sha256] = self.store.get(ref.sha256)
+                for sha256 in _wanted(job.event.request):
+                    if sha256 not in files:
+                        files[sha256] = self.store.get(sha256)
+                jobs[n] = replace(job, files={sha256: files[sha256] for sha256 in _wanted(job.event.request)})
             except Poison as e:
                 jobs[n] = _answered(job, _refusal(str(e)), self.now_ms())
         return files
@@ -196,58 +192,66 @@ class RenderHandler:
     def _keep(self, job: Job) -> Attempt:
         if job.answer is None or isinstance(job.answer.result, RenderFailure):
             return self._record(job, {})
-        rendered, began = job.answer.result, time.perf_counter()
-        ruleset = job.ruleset
+        began = time.perf_counter()
         try:
-            palette = ruleset.palette(job.event.request.job.brand) if ruleset else ()
-            image = self.finish(rendered, palette=palette, steps=ruleset.postprocess if ruleset else ())
+            kept = self.finish(self._order(job, job.answer.result))
             finished = time.perf_counter()
-            sha256 = self.store.put(image.data)
+            sha256 = self.store.put(kept.data)
         except Poison as e:
             failure = RenderFailure(kind=FailureKind.CORRUPT_OUTPUT, message=str(e)[:500])
-            answer = Answer(result=failure, engine_ms=job.answer.engine_ms, batch_size=job.answer.batch_size)
-            return self._record(_answered(job, answer, job.ended_ms), {})
-        asset = Asset(
-            sha256=sha256,
-            media_type=image.media_type,
-            size_bytes=len(image.data),
-            width=image.width,
-            height=image.height,
-        )
-        timings = {
-            "finish": (finished - began) * 1000,
-            "store": (time.perf_counter() - finished) * 1000,
-        }
-        return self._record(job, timings, asset)
+            return self._record(replace(job, answer=replace(job.answer, result=failure)), {})
+        timings = {"finish": (finished - began) * 1000, "store": (time.perf_counter() - finished) * 1000}
+        return self._record(job, timings, kept, sha256)
 
-    def _record(self, job: Job, timings_ms: Mapping[str, float], asset: Asset | None = None) -> Attempt:
+    @staticmethod
+    def _order(job: Job, rendered: Rendered) -> Order:
+        if job.engine is None or job.profile is None or job.ruleset is None:
+            raise Fatal(f"job_id={job.event.request.job.job_id} was rendered by no engine")
+        return Order(
+            rendered=rendered,
+            request=job.event.request,
+            profile=job.profile,
+            model_digest=job.engine.model_digest,
+            files=job.files,
+            palette=job.ruleset.palette(job.event.request.job.brand),
+            steps=job.ruleset.postprocess,
+        )
+
+    def _record(
+        self, job: Job, timings_ms: Mapping[str, float], kept: Finished | None = None, sha256: str = ""
+    ) -> Attempt:
         request, answer, engine = job.event.request, job.answer, job.engine
         if answer is None:
             raise Fatal(f"job_id={request.job.job_id} was never answered")
+        asset = kept and Asset(
+            sha256=sha256,
+            media_type=kept.media_type,
+            size_bytes=len(kept.data),
+            width=kept.width,
+            height=kept.height,
+        )
         result = answer.result
         return manifests.record(
             self.store,
             Manifest(
-                job_id=request.job.job_id,
-                replay_id=request.replay_id,
-                attempt=request.attempt,
-                engine=request.engine,
-                ruleset_id=request.ruleset_id,
-                request_sha256=manifests.request_sha256(request),
-                sampling=request.sampling,
+                request=request,
                 at_ms=job.ended_ms,
                 injected=result.injected if isinstance(result, Rendered) else (),
                 timings_ms={"engine": answer.engine_ms, **timings_ms},
+                picture_sha256=kept.picture_sha256 if kept else None,
+                facts=result.facts if isinstance(result, Rendered) else {},
+                finish=kept.facts if kept else {},
                 outcome=Outcome.FAILED if asset is None else Outcome.RENDERED,
                 asset=asset,
                 latents=result.latents if isinstance(result, Rendered) else None,
+                cut=result.cut if isinstance(result, Rendered) else (),
                 failure=result if isinstance(result, RenderFailure) else None,
                 backend=engine.backend if engine else "none",
                 model_digest=engine.model_digest if engine else "none",
                 device=engine.device if engine else "none",
                 engine_ms=answer.engine_ms,
                 batch_size=answer.batch_size,
-                cost_usd=_cost_usd(job.profile, answer.engine_ms, delivered=asset is not None),
+                cost_usd=_cost_usd(job.profile, answer, delivered=asset is not None),
             ),
         )
 
@@ -258,11 +262,18 @@ def _requested(event: Event) -> RenderRequested:
     return event
 
 
-def _cost_usd(profile: EngineProfile | None, engine_ms: float, *, delivered: bool) -> float:
-    """Price by the profile: time is paid for always, an image only where there is one."""
+def _cost_usd(profile: EngineProfile | None, answer: Answer, *, delivered: bool) -> float:
+    """What the host charged; else by the profile's prices: time always, an image only where there is one."""
+    if isinstance(answer.result, Rendered) and answer.result.cost_usd is not None:
+        return answer.result.cost_usd
     if profile is None:
         return 0.0
-    return profile.cost_usd(engine_ms) if delivered else profile.price_per_second_usd * engine_ms / 1000
+    return profile.cost_usd(answer.engine_ms) if delivered else profile.price_per_second_usd * answer.engine_ms / 1000
+
+
+def _wanted(request: RenderRequest) -> list[str]:
+    """Addresses of the bytes that an attempt needs: its files, and the asset that it mends."""
+    return [ref.sha256 for ref in request.job.files] + ([request.edit.source_sha256] if request.edit else [])
 
 
 def _refusal(why: str) -> Answer:
@@ -271,11 +282,4 @@ def _refusal(why: str) -> Answer:
 
 
 def _answered(job: Job, answer: Answer, ended_ms: int) -> Job:
-    return Job(
-        event=job.event,
-        answer=answer,
-        engine=job.engine,
-        profile=job.profile,
-        ruleset=job.ruleset,
-        ended_ms=ended_ms,
-    )
+    return replace(job, answer=answer, ended_ms=ended_ms)

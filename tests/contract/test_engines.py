@@ -103,7 +103,7 @@ def no_network(subject: Subject, watch: Watch) -> Iterator[None]:
 
 def _pixels(result: Rendered | RenderFailure) -> Pixels:
     assert isinstance(result, Rendered), result
-    image = Image.open(io.BytesIO(result.data))
+    image = Image.open(io.BytesIO(result.encoded()))
     image.load()
     assert image.size == (result.width, result.height)
     return np.asarray(image.convert("RGB"), dtype=np.int16)

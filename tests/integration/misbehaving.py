@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import threading
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,8 @@ from schemas import ids
 from schemas.errors import Poison, Transient
 from schemas.events import FailureKind, Preset, RenderFailure, RenderRequest, RenderRequested, Rung
 from tests.unit.rules import samples
-from workers.engines.port import Engine, Rendered
+from workers.engines.port import NOBODY, Engine, Rendered, Watch
+from workers.finish.port import Finished, Order
 
 ENGINE = "sd3.5-medium"
 TRUNCATED = "truncated bytes"
@@ -52,8 +54,13 @@ class Misbehaving:
         """As the profile allows for 512 x 512."""
         return 24
 
+    resident_bytes = 0
+
+    def park(self) -> None:
+        """It holds nothing."""
+
     def render(
-        self, requests: Sequence[RenderRequest], files: Mapping[str, bytes]
+        self, requests: Sequence[RenderRequest], files: Mapping[str, bytes], watch: Watch = NOBODY
     ) -> Sequence[Rendered | RenderFailure]:
         """One result each, or whatever the worst job of the batch makes of it."""
         self.calls.append(len(requests))
@@ -79,7 +86,7 @@ class Misbehaving:
                 self.let_go.wait(60)
             case _:
                 pass
-        return Rendered(data=data, media_type="image/png", width=64, height=64, injected=())
+        return Rendered(picture=data, media_type="image/png", width=64, height=64, injected=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +100,23 @@ class Only:
         return self.served if profile.id == ENGINE else None
 
 
-def as_is(rendered: Rendered, *, palette: Sequence[str], steps: Sequence[str]) -> Rendered:
-    """Finishes nothing."""
-    return rendered
+def as_is(order: Order) -> Finished:
+    """Does nothing to the picture."""
+    made = order.rendered
+    data = made.encoded()
+    return Finished(
+        data=data,
+        media_type=made.media_type,
+        width=made.width,
+        height=made.height,
+        picture_sha256=hashlib.sha256(data).hexdigest(),
+        facts={},
+    )
 
 
-def unfinishable(rendered: Rendered, *, palette: Sequence[str], steps: Sequence[str]) -> Rendered:
+def unfinishable(order: Order) -> Finished:
     """Cannot finish anything."""
-    raise Poison("no colours at all")
+    raise Poison("the picture cannot be finished")
 
 
 def wanted(n: int, prompt: str = "", *, key: str = "job") -> RenderRequested:

@@ -17,8 +17,9 @@ from store.artifacts import ArtifactStore, open_store
 from tests.integration import misbehaving
 from tests.integration.misbehaving import Misbehaving, Only, as_is, unfinishable, wanted
 from tests.unit.rules import samples
+from workers.finish.port import Finish
 from workers.render_call import AWAY_TRIES
-from workers.render_handler import Finish, RenderHandler
+from workers.render_handler import RenderHandler
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_the_manifest_says_what_made_the_image(store: ArtifactStore) -> None:
     event = wanted(3)
     (made,) = run(handler(store, Misbehaving()), [event])
     kept = manifests.load(store, made.rendering.manifest_sha256).manifest
-    assert (kept.sampling, kept.outcome, kept.at_ms) == (event.request.sampling, Outcome.RENDERED, 77)
+    assert (kept.request, kept.outcome, kept.at_ms) == (event.request, Outcome.RENDERED, 77)
     assert {"engine", "finish", "store"} <= set(kept.timings_ms)
     assert made.rendering.cost_usd == samples.ruleset().engines[misbehaving.ENGINE].cost_usd(kept.engine_ms)
     assert made.rendering.asset is not None

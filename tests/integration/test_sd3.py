@@ -60,7 +60,7 @@ def engine(folder: Path) -> sd3.Sd3:
 
 def pixels(result: Rendered | RenderFailure) -> npt.NDArray[np.int16]:
     assert isinstance(result, Rendered), result
-    return np.asarray(Image.open(io.BytesIO(result.data)), dtype=np.int16)
+    return np.asarray(Image.open(io.BytesIO(result.encoded())), dtype=np.int16)
 
 
 def test_a_job_has_its_own_seed_in_a_batch(engine: sd3.Sd3) -> None:

@@ -16,7 +16,7 @@ import transformers
 from rules.engines import EngineProfile
 from schemas.errors import BadConfig, Fatal
 from schemas.events import FailureKind, LatentStats, RenderFailure, RenderRequest
-from workers.engines.port import Rendered
+from workers.engines.port import NOBODY, Rendered, Watch
 
 STD_LIMITS: Final = (0.4, 3.0)
 ABSMAX_LIMITS: Final = (1.2, 20.0)
@@ -79,6 +79,14 @@ class Sd3:
         """Digest of the weights and the libraries."""
         return self._digest
 
+    @property
+    def resident_bytes(self) -> int:
+        """Weights on the accelerator."""
+        return 0
+
+    def park(self) -> None:
+        """It stays where it is."""
+
     def batch_key(self, request: RenderRequest) -> str:
         """Scheduler, steps, guidance, size, and whether there is a negative prompt."""
         s, job = request.sampling, request.job
@@ -89,7 +97,9 @@ class Sd3:
         """By the profile; 1 for a size that it refuses, so that the refusal is a result."""
         return max(1, self._profile.max_batch(request.job.width, request.job.height))
 
-    def render(self, requests: Sequence[RenderRequest], files: Mapping[str, bytes]) -> Sequence[Result]:
+    def render(
+        self, requests: Sequence[RenderRequest], files: Mapping[str, bytes], watch: Watch = NOBODY
+    ) -> Sequence[Result]:
         """One result for each request, in order. Raises Fatal where the device is lost."""
         out: list[Result | None] = [self._refused(r) for r in requests]
         groups: dict[str, list[int]] = {}
@@ -176,7 +186,7 @@ class Sd3:
         out = io.BytesIO()
         image.save(out, "PNG", compress_level=1)
         return Rendered(
-            data=out.getvalue(), media_type="image/png", width=image.width, height=image.height, latents=stats
+            picture=out.getvalue(), media_type="image/png", width=image.width, height=image.height, latents=stats
         )
 
 

@@ -11,7 +11,7 @@ from schemas.events import RenderFailure, RenderRequest
 from workers.engines import damage, drawn, palette, poster
 from workers.engines.damage import Damage
 from workers.engines.palette import Palette
-from workers.engines.port import Rendered
+from workers.engines.port import NOBODY, Rendered, Watch
 
 
 class Simulator:
@@ -22,6 +22,7 @@ class Simulator:
 
     backend = "simulator"
     device = "cpu"
+    resident_bytes = 0
 
     def __init__(
         self,
@@ -36,6 +37,9 @@ class Simulator:
         """Digest of the code, the fonts and the drawing libraries."""
         return drawn.code_digest("simulator")
 
+    def park(self) -> None:
+        """It holds nothing."""
+
     def batch_key(self, request: RenderRequest) -> str:
         """Requests of one size share a batch."""
         return f"{request.job.width}x{request.job.height}"
@@ -45,7 +49,7 @@ class Simulator:
         return max(1, self._profile.max_batch(request.job.width, request.job.height))
 
     def render(
-        self, requests: Sequence[RenderRequest], files: Mapping[str, bytes]
+        self, requests: Sequence[RenderRequest], files: Mapping[str, bytes], watch: Watch = NOBODY
     ) -> Sequence[Rendered | RenderFailure]:
         """One result for each request, in order; `injected` names the damage, if any."""
         return drawn.each(self._profile, requests, lambda request: self._draw(request, files))
@@ -67,7 +71,7 @@ class Simulator:
         if fate is not None and fate in damage.IN_BYTES:
             data = damage.spoil_bytes(data, fate, damage.generator(seed))
         return Rendered(
-            data=data,
+            picture=data,
             media_type=poster.MEDIA_TYPE,
             width=request.job.width,
             height=request.job.height,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rules.engines import EngineProfile
 from schemas.events import RenderFailure, RenderRequest
 from workers.engines import drawn, palette, poster
-from workers.engines.port import Rendered
+from workers.engines.port import NOBODY, Rendered, Watch
 
 
 class Typeset:
@@ -15,6 +15,7 @@ class Typeset:
 
     backend = "typeset"
     device = "cpu"
+    resident_bytes = 0
 
     def __init__(self, profile: EngineProfile, palette_of: drawn.PaletteOf) -> None:
         self._profile, self._palette_of = profile, palette_of
@@ -23,6 +24,9 @@ class Typeset:
     def model_digest(self) -> str:
         """Digest of the code, the fonts and the drawing libraries."""
         return drawn.code_digest("typeset")
+
+    def park(self) -> None:
+        """It holds nothing."""
 
     def batch_key(self, request: RenderRequest) -> str:
         """Requests of one size share a batch."""
@@ -33,7 +37,7 @@ class Typeset:
         return max(1, self._profile.max_batch(request.job.width, request.job.height))
 
     def render(
-        self, requests: Sequence[RenderRequest], files: Mapping[str, bytes]
+        self, requests: Sequence[RenderRequest], files: Mapping[str, bytes], watch: Watch = NOBODY
     ) -> Sequence[Rendered | RenderFailure]:
         """One result for each request, in order."""
 
@@ -42,7 +46,7 @@ class Typeset:
             phrases = [p.text for p in request.text.phrases]
             image = drawn.compose(request, phrases, files, colours)
             return Rendered(
-                data=poster.encode(image), media_type=poster.MEDIA_TYPE, width=image.width, height=image.height
+                picture=poster.encode(image), media_type=poster.MEDIA_TYPE, width=image.width, height=image.height
             )
 
         return drawn.each(self._profile, requests, draw)

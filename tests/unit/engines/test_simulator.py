@@ -54,21 +54,21 @@ def test_every_damage_is_done_and_said(fate: Damage) -> None:
     clean, spoilt = render(None), render(fate)
     assert clean.injected == ()
     assert spoilt.injected == (fate.value,)
-    assert spoilt.data != clean.data
+    assert spoilt.encoded() != clean.encoded()
     assert (spoilt.width, spoilt.height) == SIZE
     assert spoilt.latents is None
 
 
 def test_broken_bytes_do_not_decode() -> None:
     with pytest.raises(UnidentifiedImageError, match="cannot identify image file"):
-        Image.open(io.BytesIO(render(Damage.GARBAGE).data))
+        Image.open(io.BytesIO(render(Damage.GARBAGE).encoded()))
     with pytest.raises(OSError, match=r"truncated|broken"):
-        Image.open(io.BytesIO(render(Damage.TRUNCATED).data)).load()
+        Image.open(io.BytesIO(render(Damage.TRUNCATED).encoded())).load()
 
 
 def test_black_is_black_and_a_wrong_size_is_wrong() -> None:
-    assert np.asarray(Image.open(io.BytesIO(render(Damage.BLACK_FRAME).data))).max() == 0
-    assert Image.open(io.BytesIO(render(Damage.WRONG_SIZE).data)).size != SIZE
+    assert np.asarray(Image.open(io.BytesIO(render(Damage.BLACK_FRAME).encoded()))).max() == 0
+    assert Image.open(io.BytesIO(render(Damage.WRONG_SIZE).encoded())).size != SIZE
 
 
 @pytest.mark.parametrize("fate", sorted(damage.IN_TEXT))
@@ -94,7 +94,7 @@ def test_a_reader_reads_the_undamaged_text_and_sees_the_stray() -> None:
     reader = open_readers(("rapidocr",))[0]
 
     def read(fate: Damage | None, texts: tuple[str, ...]) -> str:
-        pixels = np.asarray(Image.open(io.BytesIO(render(fate, texts).data)).convert("RGB"))
+        pixels = np.asarray(Image.open(io.BytesIO(render(fate, texts).encoded())).convert("RGB"))
         return " ".join(w.text for w in reader.read(pixels).words).upper()
 
     seen = read(None, ("SLOW MORNINGS", "5 OCTOBER"))

@@ -25,7 +25,7 @@ LOOK = poster.LOOKS[0]
 
 def _image(result: Rendered | RenderFailure) -> Image.Image:
     assert isinstance(result, Rendered), result
-    return Image.open(io.BytesIO(result.data)).convert("RGB")
+    return Image.open(io.BytesIO(result.encoded())).convert("RGB")
 
 
 @pytest.mark.parametrize("text", ["Ελληνικά & Русский", "Łódź, Őrség, İstanbul", "50 % – «Größe» €9,90", "Nguyễn Việt"])

@@ -77,8 +77,8 @@ def test_a_broken_picture_passes_through_untouched(fate: Damage) -> None:
     )[0]
     assert isinstance(made, Rendered)
     assert made.injected == (fate.value,)
-    done = color_normalize(made.data, renders.NORTHWIND)
-    assert done.data == made.data
+    done = color_normalize(made.encoded(), renders.NORTHWIND)
+    assert done.data == made.encoded()
     assert not done.changed
 
 
