@@ -55,8 +55,13 @@ class Settings(BaseModel):
         (), description="Engines that render workers here serve; empty: those this machine can run."
     )
     models_dir: Path | None = Field(
-        None, description="Folder with model weights: one folder for each engine, by the profile's model name."
+        None, description="Folder with model weights, by the profile's model name; empty: `models` in state_dir."
     )
+    device: Literal["auto", "cuda", "cpu"] = Field(
+        "auto", description="Where weights run: the GPU if there is one, or cpu (slow, for small models and tests)."
+    )
+    hf_endpoint: str = Field("https://huggingface.co", description="Hub that `engines fetch` downloads weights from.")
+    hf_token: SecretStr = Field(SecretStr(""), description="Token for the hub, where a licence must be accepted first.")
     stand_in: bool = Field(
         default=True, description="Let the simulator stand in for engines of the ruleset that nobody serves."
     )
@@ -71,6 +76,11 @@ class Settings(BaseModel):
     def store_location(self) -> str:
         """Where artifacts lie: the URL given, or a folder in the state folder."""
         return self.store_url or (self.state_dir.absolute() / "store").as_uri()
+
+    @property
+    def models_location(self) -> Path:
+        """Where weights lie: the folder given, or one in the state folder."""
+        return self.models_dir or self.state_dir / "models"
 
 
 def load(state_dir: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:

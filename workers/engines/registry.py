@@ -5,47 +5,67 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import assert_never
+from enum import StrEnum
+from typing import Final, assert_never
+
+import psutil
 
 from broker.settings import Settings
 from rules.engines import EngineKind, EngineProfile
 from schemas.errors import BadConfig
+from workers.engines import gpu, weights
 from workers.engines.drawn import PaletteOf
 from workers.engines.port import Engine
 from workers.engines.simulator import Simulator
 from workers.engines.typeset import Typeset
 
+GIB: Final = 1024**3
+LIBRARIES: Final = ("torch", "diffusers", "transformers")
+"""What a pipeline needs; the extra `models` installs them."""
+
+
+class Way(StrEnum):
+    """How an engine is run here."""
+
+    DRAWN = "drawn"
+    CUDA = "cuda"
+    CPU = "cpu"
+    HOSTED = "hosted"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Availability:
-    """Whether this machine runs an engine itself; `why` says what is missing, or what it runs on."""
+    """How this machine runs an engine itself, or None; `why` says what it runs on, or what is missing."""
 
     engine: str
-    runs: bool
+    way: Way | None
     why: str
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs here."""
+        return self.way is not None
 
 
 def build(profile: EngineProfile, settings: Settings, palette_of: PaletteOf) -> Engine:
     """The engine itself. Raises BadConfig where this machine cannot run it (see `available`)."""
     state = availability(profile, settings)
-    if not state.runs:
-        raise BadConfig(
-            f"{profile.id} cannot run here: {state.why}", mend="leave it to the stand-in or to another machine"
-        )
-    match profile.kind:
-        case EngineKind.SIMULATOR:
-            return Simulator(profile, palette_of)
-        case EngineKind.TYPESET:
-            return Typeset(profile, palette_of)
-        case EngineKind.SD3:
+    match state.way:
+        case Way.DRAWN:
+            made = Typeset if profile.kind is EngineKind.TYPESET else Simulator
+            return made(profile, palette_of)
+        case Way.CUDA | Way.CPU:
             from workers.engines.sd3 import load
 
-            return load(profile, weights(profile, settings) or Path())
-        case EngineKind.HTTP:
+            return load(profile, weights.folder_of(profile, settings.models_location), state.way.value)
+        case Way.HOSTED:
             raise BadConfig(f"{profile.id} is hosted, and hosted engines are not served yet")
+        case None:
+            raise BadConfig(
+                f"{profile.id} cannot run here: {state.why}", mend="leave it to the stand-in or to another machine"
+            )
         case _:
-            assert_never(profile.kind)
+            assert_never(state.way)
 
 
 def stand_in(profile: EngineProfile, palette_of: PaletteOf) -> Engine:
@@ -59,38 +79,42 @@ def available(settings: Settings, engines: Mapping[str, EngineProfile]) -> tuple
 
 
 def availability(profile: EngineProfile, settings: Settings) -> Availability:
-    """Whether this machine can run one engine itself."""
-    runs, why = _state(profile, settings)
-    return Availability(engine=profile.id, runs=runs, why=why)
-
-
-def _state(profile: EngineProfile, settings: Settings) -> tuple[bool, str]:
+    """Whether this machine can run one engine itself, from its own weights before somebody's API."""
     match profile.kind:
         case EngineKind.SIMULATOR | EngineKind.TYPESET:
-            return True, "draws on the CPU"
+            way, why = Way.DRAWN, "draws on the CPU"
         case EngineKind.HTTP:
-            return False, "hosted engines are not served yet"
+            way, why = None, "hosted engines are not served yet"
         case EngineKind.SD3:
-            missing = [m for m in ("torch", "diffusers", "transformers") if importlib.util.find_spec(m) is None]
-            if missing:
-                return False, f"{', '.join(missing)} not installed; install the extra `models`"
-            found = weights(profile, settings)
-            if found is None:
-                return (
-                    False,
-                    f"no weights of {profile.model}; put them in a folder of that name under PRESSCHECK_MODELS_DIR",
-                )
-            from workers.engines.sd3 import gpu
-
-            name = gpu()
-            return (True, f"{name}, weights in {found}") if name else (False, "no GPU that torch can use")
+            way, why = _local(profile, settings)
         case _:
             assert_never(profile.kind)
+    return Availability(engine=profile.id, way=way, why=why)
 
 
-def weights(profile: EngineProfile, settings: Settings) -> Path | None:
-    """The folder with a profile's weights, or None."""
-    if settings.models_dir is None:
-        return None
-    folder = settings.models_dir / profile.model
-    return folder if (folder / "model_index.json").is_file() else None
+def _local(profile: EngineProfile, settings: Settings) -> tuple[Way | None, str]:
+    """The cheap looks first: torch, which takes seconds to import, is only asked where weights are there."""
+    found = weights.find(profile, settings.models_location)
+    if found is None:
+        how = f"`presscheck engines fetch {profile.id}`" if profile.revision else f"put them in {profile.model}"
+        return None, f"no weights: {how}"
+    missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
+    if missing:
+        return None, f"{', '.join(missing)} not installed: install the extra `models`"
+    need = weights.loaded_bytes(profile, found.folder)
+    if settings.device == "cpu":
+        have = psutil.virtual_memory().total
+        return _fits(Way.CPU, "the CPU (slow)", need, have)
+    seen = gpu.find()
+    if seen is None:
+        return None, "no GPU that torch can use; PRESSCHECK_DEVICE=cpu renders slowly without"
+    return _fits(Way.CUDA, seen.name, need, seen.memory_bytes)
+
+
+def _fits(way: Way, name: str, need: int, have: int) -> tuple[Way | None, str]:
+    if need >= have:
+        return None, (
+            f"its weights need {need / GIB:.1f} GiB, {name} has {have / GIB:.1f}; "
+            "set `offload` or `quantise` in its profile"
+        )
+    return way, f"{name}: weights take {need / GIB:.1f} of {have / GIB:.1f} GiB"
