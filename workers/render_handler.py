@@ -211,6 +211,7 @@ class RenderHandler:
             rendered=rendered,
             request=job.event.request,
             profile=job.profile,
+            backend=job.engine.backend,
             model_digest=job.engine.model_digest,
             files=job.files,
             palette=job.ruleset.palette(job.event.request.job.brand),

@@ -18,12 +18,14 @@ class Order:
     files: Bytes of the job's files by sha256.
     palette: Brand swatches as #rrggbb; empty where the brand has none.
     steps: Steps of the ruleset, in order.
+    backend: What made the picture: a simulator that stands in says so here, whatever the profile is called.
     model_digest: Digest of what made the picture.
     """
 
     rendered: Rendered
     request: RenderRequest
     profile: EngineProfile
+    backend: str
     model_digest: str
     files: Mapping[str, bytes]
     palette: Sequence[str]
