@@ -20,7 +20,10 @@ SCORERS: Final[Mapping[str, tuple[str, ...]]] = {
 """What ranks accepted assets, each with the checks that do nothing else: such a check is in force exactly where the
 scorer asks for it. What the check `text` read gives a score either way. Scores never reject."""
 SCORING_CHECKS: Final = frozenset(c for checks in SCORERS.values() for c in checks)
-POSTPROCESSES: Final = ("color-normalize",)
+COLOUR: Final = "color-normalize"
+CREDENTIALS: Final = "content-credentials"
+POSTPROCESSES: Final = (COLOUR, CREDENTIALS)
+"""Finishing steps. Credentials sign the very bytes that are delivered, so nothing may come after them."""
 STAGES: Final = ("prefilter", "primary_generator", "text_validator", "scorer", "postprocess")
 """The stages, in the order in which they must stand."""
 
@@ -70,6 +73,8 @@ def parse_pipeline(root: Node, engines: Mapping[str, EngineProfile]) -> Pipeline
         name = part.choice(POSTPROCESSES, "postprocess")
         if name in postprocess:
             raise part.bad(f"{name} stands twice", "remove one")
+        if CREDENTIALS in postprocess:
+            raise part.bad(f"{name} comes after {CREDENTIALS}, which sign what is delivered", f"put {name} before it")
         postprocess.append(name)
     return Pipeline(
         prefilter=found["prefilter"][0].choice(PREFILTERS, "prefilter"),

@@ -131,6 +131,13 @@ WRONG = [
         None,
         "color-normalize stands twice",
     ),
+    (
+        "pipeline.yml",
+        "postprocess: color-normalize",
+        "postprocess: content-credentials\n  - postprocess: color-normalize",
+        "color-normalize",
+        "color-normalize comes after content-credentials",
+    ),
     ("pipeline.yml", "postprocess: color-normalize", "prefilter2: x", "prefilter2", "no stage"),
     ("pipeline.yml", "  - postprocess: color-normalize", "  - a: 1\n    b: 2", "a: 1", "want one stage"),
     ("engines.yml", "  ideogram-v1:\n", "  ideogram-v9:\n", None, "hands wrong text to ideogram-v1"),
