@@ -22,6 +22,7 @@ NOISY: Final = {
     "mode": logging.WARNING,
     "aiokafka": logging.WARNING,
     "asyncio": logging.WARNING,
+    "httpcore": logging.WARNING,  # at debug it writes down request headers, and the keys in them
     "httpx": logging.WARNING,
     "RapidOCR": logging.WARNING,
 }

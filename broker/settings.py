@@ -62,13 +62,23 @@ class Settings(BaseModel):
     )
     hf_endpoint: str = Field("https://huggingface.co", description="Hub that `engines fetch` downloads weights from.")
     hf_token: SecretStr = Field(SecretStr(""), description="Token for the hub, where a licence must be accepted first.")
+    ideogram_api_key: SecretStr = Field(SecretStr(""), description="Key of the Ideogram API.")
+    ideogram_api_key_file: Path | None = Field(None, description="File with that key, in place of the key itself.")
+    stability_api_key: SecretStr = Field(SecretStr(""), description="Key of the Stability API.")
+    stability_api_key_file: Path | None = Field(None, description="File with that key, in place of the key itself.")
     stand_in: bool = Field(
         default=True, description="Let the simulator stand in for engines of the ruleset that nobody serves."
     )
 
     batch_wait_s: float = Field(0.01, ge=0, le=60, description="Longest wait to fill a render batch, seconds.")
+    swap_wait_s: float = Field(
+        20, ge=0, le=3600, description="How long jobs of the loaded engine may go before one whose engine is not, seconds."
+    )
+    vram_budget_gb: float | None = Field(
+        None, gt=0, description="GPU memory that loaded engines may fill, GB; unset: all but a fifth, or all but 6 GB."
+    )
     inspect_threads: int = Field(1, ge=1, le=64, description="Cores that the text readers of one process may use.")
-    max_attempt_age_s: float = Field(600, gt=0, description="A render that takes longer fails as a time-out.")
+    max_attempt_age_s: float = Field(600, gt=0, description="A render call that takes longer ends the process, as a time-out.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_json: bool | None = Field(None, description="JSON log lines; unset: when standard error is no terminal.")
 
@@ -97,10 +107,34 @@ def load(state_dir: Path | None = None, environ: Mapping[str, str] | None = None
     if isinstance(engines := merged.get("engines"), str):
         merged["engines"] = tuple(e.strip() for e in engines.split(",") if e.strip())
     try:
-        return Settings.model_validate(merged)
+        return _with_keys(Settings.model_validate(merged))
     except ValidationError as e:
         first = e.errors()[0]
         name = PREFIX + "_".join(str(p) for p in first["loc"]).upper()
         known = ", ".join(PREFIX + n.upper() for n in Settings.model_fields)
         mend = f"known are {known}" if first["type"] == "extra_forbidden" else "see docs/settings.md"
         raise BadConfig(f"{name}: {first['msg']}", mend=mend) from None
+
+
+def _with_keys(settings: Settings) -> Settings:
+    """The settings with the keys read that lie in files. Raises BadConfig naming the variable, never the key."""
+    read: dict[str, SecretStr] = {}
+    for name, given, path in (
+        ("IDEOGRAM_API_KEY", settings.ideogram_api_key, settings.ideogram_api_key_file),
+        ("STABILITY_API_KEY", settings.stability_api_key, settings.stability_api_key_file),
+    ):
+        variable, key = PREFIX + name, given.get_secret_value()
+        if path is not None:
+            if key:
+                raise BadConfig(f"{variable} and {variable}_FILE are both set", mend="keep one of them")
+            variable += "_FILE"
+            try:
+                key = path.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as e:
+                raise BadConfig(f"{variable}: {path} cannot be read ({type(e).__name__})") from None
+            if not key:
+                raise BadConfig(f"{variable}: {path} is empty", mend="put the key into it, or leave the variable away")
+        if not (key.isascii() and key.isprintable()) or " " in key:
+            raise BadConfig(f"{variable} holds characters that no key has", mend="copy the key again")
+        read[name.lower()] = SecretStr(key)
+    return settings.model_copy(update=read)

@@ -63,9 +63,34 @@ def test_secrets_are_not_shown(tmp_path: Path):
             "PRESSCHECK_KAFKA_SASL_PASSWORD": "hunter2",
             "PRESSCHECK_DATABASE_URL": "postgresql://ann:hunter2@db/presscheck",
             "PRESSCHECK_STORE_S3_SECRET_ACCESS_KEY": "hunter2",
+            "PRESSCHECK_IDEOGRAM_API_KEY": "hunter2",
+            "PRESSCHECK_STABILITY_API_KEY": "hunter2",
         },
     )
     assert "hunter2" not in repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize("api", ["ideogram", "stability"])
+def test_a_key_may_lie_in_a_file(tmp_path: Path, api: str):
+    file = tmp_path / "key"
+    file.write_text("sk-hunter2\n", encoding="utf-8")
+    variable = f"{PREFIX}{api.upper()}_API_KEY"
+    settings = load(tmp_path, environ={f"{variable}_FILE": str(file)})
+    assert getattr(settings, f"{api}_api_key").get_secret_value() == "sk-hunter2"
+    assert "hunter2" not in repr(settings) + str(settings)
+    with pytest.raises(BadConfig, match=f"{variable} and {variable}_FILE are both set"):
+        load(tmp_path, environ={f"{variable}_FILE": str(file), variable: "sk-hunter3"})
+    file.write_text("\n", encoding="utf-8")
+    with pytest.raises(BadConfig, match=f"{variable}_FILE: .* is empty"):
+        load(tmp_path, environ={f"{variable}_FILE": str(file)})
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(BadConfig, match=f"{variable}_FILE: .* cannot be read"):
+        load(tmp_path, environ={f"{variable}_FILE": str(file)})
+    with pytest.raises(BadConfig, match=f"{variable}_FILE: .* cannot be read"):
+        load(tmp_path, environ={f"{variable}_FILE": str(tmp_path / "none")})
+    with pytest.raises(BadConfig, match=f"{variable} holds characters that no key has") as caught:
+        load(tmp_path, environ={variable: "sk hunter2"})
+    assert "hunter2" not in repr(caught.value) + str(caught.value)
 
 
 def test_settings_are_frozen(tmp_path: Path):
