@@ -72,13 +72,15 @@ class Settings(BaseModel):
 
     batch_wait_s: float = Field(0.01, ge=0, le=60, description="Longest wait to fill a render batch, seconds.")
     swap_wait_s: float = Field(
-        20, ge=0, le=3600, description="How long jobs of the loaded engine may go before one whose engine is not, seconds."
+        20, ge=0, le=3600, description="How long jobs of the loaded engine go before one of another, seconds."
     )
     vram_budget_gb: float | None = Field(
         None, gt=0, description="GPU memory that loaded engines may fill, GB; unset: all but a fifth, or all but 6 GB."
     )
     inspect_threads: int = Field(1, ge=1, le=64, description="Cores that the text readers of one process may use.")
-    max_attempt_age_s: float = Field(600, gt=0, description="A render call that takes longer ends the process, as a time-out.")
+    max_attempt_age_s: float = Field(
+        600, gt=0, description="A render call that takes longer ends its process, as a time-out."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_json: bool | None = Field(None, description="JSON log lines; unset: when standard error is no terminal.")
 

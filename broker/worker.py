@@ -20,7 +20,8 @@ import structlog
 from broker.clients import StaleMember
 from broker.settings import Settings
 from broker.signals import Stop
-from broker.worker_core import Core, Lane
+from broker.worker_core import Core, Lane, Waits
+from broker.worker_drain import Drain
 from broker.worker_kafka import KafkaLane, KafkaTransactions
 from broker.worker_lookahead import LookAhead
 from broker.worker_port import Batch, Fault, Handler, Settled, Worked, no_fault
@@ -47,9 +48,10 @@ class WorkerPlan:
     """What to run.
 
     `lanes` are topic lists by priority: each has a consumer of its own in group `group`, and a look-ahead of
-    `look_ahead` records (about two batches). A batch that is not full waits `batch_wait_s` for company.
-    `transactional_id` is held by this process alone (see `worker_slot`). `drain_s` bounds how long the batch under
-    way may take to finish after a stop. `seed` draws the jitter of pauses.
+    `look_ahead` records (about two batches). A batch that is not full waits `batch_wait_s` for company, and one that
+    is not ready lets others go first for `swap_wait_s`. `transactional_id` is held by this process alone (see
+    `worker_slot`). `drain_s` bounds how long the batch under way may take to finish after a stop; `drain` tells the
+    handler. `seed` draws the jitter of pauses.
     """
 
     stage: str
@@ -58,7 +60,9 @@ class WorkerPlan:
     transactional_id: str
     look_ahead: int = 32
     batch_wait_s: float = 0.0
+    swap_wait_s: float = 0.0
     drain_s: float = DRAIN_S
+    drain: Drain = field(default_factory=Drain)
     seed: int = 0
     now_ms: Callable[[], int] = field(default=lambda: time.time_ns() // 1_000_000)
     fault: Fault = no_fault
@@ -93,7 +97,7 @@ class _Worker:
             codec=codec,
             transactions=self._transactions,
             now_ms=plan.now_ms,
-            batch_wait_s=plan.batch_wait_s,
+            waits=Waits(batch_s=plan.batch_wait_s, swap_s=plan.swap_wait_s),
             fault=plan.fault,
         )
         self._done: queue.Queue[Worked | None] = queue.Queue(maxsize=1)
@@ -119,12 +123,13 @@ class _Worker:
             raise self._failures[0]
 
     def _end(self, workers: Sequence[threading.Thread], pollers: Sequence[threading.Thread]) -> None:
+        ends = time.monotonic() + (LEAVE_S if self._failures else self._plan.drain_s)
+        self._plan.drain.begin(ends)
         self._ending.set()
         if self._failures:
             self._abandon.set()
         with self._changed:
             self._changed.notify_all()
-        ends = time.monotonic() + (LEAVE_S if self._failures else self._plan.drain_s)
         for thread in workers:
             thread.join(max(0.0, ends - time.monotonic()))
         if any(thread.is_alive() for thread in workers):
@@ -234,6 +239,9 @@ class _Worker:
             try:
                 return call(tries)
             except Transient as e:
+                if halt.is_set():
+                    self._log.info("left undone", doing=doing, why=str(e))
+                    return None
                 self._log.warning("will try again", doing=doing, tries=tries, error=str(e))
             if halt.wait(pause_s * draw.uniform(0.5, 1.0)):
                 return None

@@ -45,6 +45,14 @@ class Lane:
     member: Membership
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waits:
+    """Longest waits, seconds: of a batch for company, and of what is not ready for what is."""
+
+    batch_s: float = 0.0
+    swap_s: float = 0.0
+
+
 class Core:
     """Steps of a batch. `choose` and `work` belong to the engine thread, `settle` and `commit` to the commit thread."""
 
@@ -57,30 +65,30 @@ class Core:
         codec: Codec,
         transactions: Transactions,
         now_ms: Callable[[], int],
-        batch_wait_s: float,
+        waits: Waits,
         fault: Fault,
     ) -> None:
         self._stage, self._lanes, self._handler, self._codec = stage, lanes, handler, codec
-        self._transactions, self._now_ms, self._wait_s, self._fault = transactions, now_ms, batch_wait_s, fault
+        self._transactions, self._now_ms, self._waits, self._fault = transactions, now_ms, waits, fault
         self._passed_by = [0] * len(lanes)
 
     def choose(self, at_s: float, *, committing: bool = False) -> Batch | float:
         """The next batch, or how many seconds to wait for one (or for a change) at most.
 
-        The first lane with work goes first, unless a later one was passed by `PATIENCE` times. A batch that is not
-        full waits for company until its oldest record is `batch_wait_s` old, and while the one before is `committing`:
-        it could not be published sooner, and fewer transactions are quicker ones. Raises Transient where a registry
-        is away.
+        The first lane with work goes first, unless a later one was passed by `PATIENCE` times; within a lane see
+        `_next`. A batch that is not full waits for company until its oldest record is `batch_wait_s` old, and while
+        the one before is `committing`: it could not be published sooner, and fewer transactions are quicker ones.
+        Raises Transient where a registry is away.
         """
         waiting = [n for n, lane in enumerate(self._lanes) if lane.ahead.size]
         if not waiting:
             return WATCH_S
         turn = next((n for n in waiting if self._passed_by[n] >= PATIENCE), waiting[0])
         lane = self._lanes[turn]
-        chosen, full = self._fill(lane.ahead.peek())
+        chosen, full = self._next(lane.ahead, at_s)
         if not chosen:
             return 0.0
-        left_s = min(h.arrived_s for h in chosen) + self._wait_s - at_s
+        left_s = min(h.arrived_s for h in chosen) + self._waits.batch_s - at_s
         if not full and (left_s > 0 or committing):
             return left_s if left_s > 0 else WATCH_S
         mine, standing = lane.ahead.claim(chosen, lane.member.membership)
@@ -151,6 +159,28 @@ class Core:
         writes = [settled.writes[n] for n, held in enumerate(settled.batch.held) if id(held) in keep]
         return Settled(batch=replace(settled.batch, held=mine, membership=standing), writes=dict(enumerate(writes)))
 
+    def _next(self, ahead: LookAhead, at_s: float) -> tuple[list[Held], bool]:
+        """The batch whose turn it is in a lane, and whether it is full.
+
+        The partition whose first record came first leads. Where that one is not ready (its engine had to be swapped
+        in), ready ones go before it until it has waited for `swap_wait_s`: from then on it is the next in its lane, so
+        that nothing is passed over for longer. A look-ahead that is full, but not of what is ready, does not wait
+        either: what would fill the ready batch cannot come in, and the rest would be rendered by dribs and drabs.
+        """
+        queues = ahead.peek()
+        if not queues or at_s - queues[0][0].arrived_s >= self._waits.swap_s or self._ready(queues[0][0]):
+            return self._fill(queues)
+        chosen, full = self._fill([q for q in queues if self._ready(q[0])])
+        if not chosen or (ahead.full and not full):
+            return self._fill(queues)
+        return chosen, full
+
+    def _ready(self, held: Held) -> bool:
+        """Whether the handler can work on a record at once; a poisoned one costs nothing."""
+        if self._key(held) is None:
+            return True
+        return self._handler.ready(_event(held))
+
     def _fill(self, queues: Sequence[Sequence[Held]]) -> tuple[list[Held], bool]:
         """A batch from the fronts of the partitions: one key, each partition in order. True where it is full."""
         key: str | None = None
@@ -214,4 +244,4 @@ def _event(held: Held) -> Any:
     return cast("Any", held.event)
 
 
-__all__ = ["PATIENCE", "Core", "Lane", "StaleMember"]
+__all__ = ["PATIENCE", "Core", "Lane", "StaleMember", "Waits"]

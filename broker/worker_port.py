@@ -66,9 +66,16 @@ class Output:
 class Handler(Protocol[T]):
     """What a stage does with a batch. `T` is whatever `work` hands to `settle`.
 
-    `batch_key`, `max_batch` and `work` run in the engine thread, `settle` in the commit thread while the next
-    batch is worked on. All of them may run again for the same records, in this or another process.
+    `ready`, `batch_key`, `max_batch` and `work` run in the engine thread, `settle` in the commit thread while the
+    next batch is worked on. All of them may run again for the same records, in this or another process.
     """
+
+    def ready(self, event: Event) -> bool:
+        """Whether work on it could begin at once; False where something large had to be fetched or swapped first.
+
+        Within a lane, ready events go first, for `WorkerPlan.swap_wait_s` at most. Raises Poison as `batch_key` does.
+        """
+        ...
 
     def batch_key(self, event: Event) -> str:
         """Events with one key may share a batch. Raises Poison where the event does not belong here."""
@@ -81,7 +88,8 @@ class Handler(Protocol[T]):
     def work(self, batch: Sequence[Delivery], tries: int) -> T:
         """The heavy part. `tries` counts from 1. Raises Transient (asked again after a pause) or Fatal.
 
-        Poison from a batch of several makes the loop ask for each alone; from one alone it is dead-lettered.
+        Poison from a batch of several makes the loop ask for each alone; from one alone it is dead-lettered. Long work
+        looks at the plan's `Drain` and raises Transient where it cannot be done in time: it is then left uncommitted.
         """
         ...
 

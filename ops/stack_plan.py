@@ -48,8 +48,8 @@ def _render(engines: Iterable[str]) -> tuple[str, ...]:
     return tuple(render_topic(e, lane) for e in sorted(engines) for lane in Lane)
 
 
-def _everything(engines: Iterable[str]) -> tuple[str, ...]:
-    return tuple(t.name for t in catalogue.topics_for(engines))
+def _audited(engines: Iterable[str]) -> tuple[str, ...]:
+    return tuple(t.name for t in catalogue.topics_for(engines) if "audit" in t.read_by)
 
 
 STAGES: Final = (
@@ -75,7 +75,7 @@ STAGES: Final = (
         positions="validation-outbox",
         reads=_fixed(catalogue.IMAGES_INSPECTED),
     ),
-    Stage(name="audit", module="audit.sink", group="", positions="", reads=_everything),
+    Stage(name="audit", module="audit.sink", group="", positions="", reads=_audited),
 )
 """In the order in which a job passes them. The names are what `presscheck run` takes."""
 

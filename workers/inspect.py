@@ -76,6 +76,10 @@ class InspectHandler:
     measure: Measure
     now_ms: Callable[[], int]
 
+    def ready(self, event: Event) -> bool:
+        """Always: it has nothing to load."""
+        return True
+
     def batch_key(self, event: Event) -> str:
         """All assets share batches. Raises Poison for another record."""
         return type(_generated(event)).__name__

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
@@ -22,9 +20,11 @@ from schemas.errors import BadConfig
 from schemas.events import Lane, RenderRequest
 from schemas.registry import codec_for
 from store.artifacts import open_store
-from workers.engines import registry
+from workers.engines import gpu, registry
+from workers.engines.pool import GB, Pool, budget
 from workers.engines.port import Engine
 from workers.finish.finish import finish
+from workers.progress import ProgressTopic
 from workers.render_handler import STAGE, RenderHandler
 
 READY_S: Final = 60.0
@@ -34,32 +34,26 @@ LOOK_AHEAD: Final = 64
 """At least two of the largest batches that a profile allows."""
 
 
-@dataclass(slots=True)
-class ServedEngines:
-    """Engines by id, built when first needed, and built again when a ruleset changes their profile."""
+def pool_of(settings: Settings, own: frozenset[str], stand_ins: frozenset[str], table: RulesetTable) -> Pool:
+    """The engines of this process: `own` ones, and the simulator in place of `stand_ins`."""
 
-    settings: Settings
-    own: frozenset[str]
-    stand_ins: frozenset[str]
-    rulesets: RulesetTable
-    _built: dict[str, tuple[EngineProfile, Engine]] = field(default_factory=dict[str, tuple[EngineProfile, Engine]])
+    def palette(request: RenderRequest) -> Sequence[str]:
+        return table.current().palette(request.job.brand)
 
-    def engine(self, profile: EngineProfile) -> Engine | None:
-        """The engine of a profile; None where this process serves none. Raises BadConfig where it cannot run here."""
-        if profile.id not in self.own | self.stand_ins:
-            return None
-        former = self._built.get(profile.id)
-        if former is not None and former[0] == profile:
-            return former[1]
-        if profile.id in self.own:
-            made = registry.build(profile, self.settings, self._palette)
-        else:
-            made = registry.stand_in(profile, self._palette)
-        self._built[profile.id] = (profile, made)
-        return made
+    def build(profile: EngineProfile) -> Engine:
+        if profile.id in own:
+            return registry.build(profile, settings, palette)
+        return registry.stand_in(profile, palette)
 
-    def _palette(self, request: RenderRequest) -> Sequence[str]:
-        return self.rulesets.current().palette(request.job.brand)
+    return Pool(build=build, serves=own | stand_ins, budget_bytes=lambda: budget_bytes(settings))
+
+
+def budget_bytes(settings: Settings) -> int:
+    """What loaded engines may fill together, bytes: as set, or by the GPU; 0 where there is none."""
+    if settings.vram_budget_gb is not None:
+        return int(settings.vram_budget_gb * GB)
+    found = gpu.find()
+    return budget(found.memory_bytes) if found else 0
 
 
 def served(settings: Settings, engines: Mapping[str, EngineProfile]) -> tuple[frozenset[str], frozenset[str]]:
@@ -89,6 +83,7 @@ def worker_plan(settings: Settings, engines: Iterable[str], slot: str) -> Worker
         transactional_id=slot,
         look_ahead=LOOK_AHEAD,
         batch_wait_s=settings.batch_wait_s,
+        swap_wait_s=settings.swap_wait_s,
     )
 
 
@@ -105,19 +100,17 @@ def main(settings: Settings) -> int:
         table = RulesetTable(rulesets)
         own, stand_ins = served(settings, table.current().engines)
         structlog.get_logger(__name__).info("engines", own=sorted(own), stand_ins=sorted(stand_ins))
-        handler = RenderHandler(
-            store=store,
-            ruleset=table.current,
-            engines=ServedEngines(settings, own, stand_ins, table),
-            finish=finish,
-            limit_s=settings.max_attempt_age_s,
-            now_ms=lambda: time.time_ns() // 1_000_000,
-        )
-        run_worker(
-            worker_plan(settings, own | stand_ins, slot),
-            settings,
-            codec_for(settings.schema_registry_url),
-            handler,
-            stop,
-        )
+        plan = worker_plan(settings, own | stand_ins, slot)
+        with ProgressTopic(settings, slot, plan.now_ms) as progress:
+            handler = RenderHandler(
+                store=store,
+                ruleset=table.current,
+                engines=pool_of(settings, own, stand_ins, table),
+                finish=finish,
+                hard_s=settings.max_attempt_age_s,
+                now_ms=plan.now_ms,
+                drain=plan.drain,
+                tell=progress.tell,
+            )
+            run_worker(plan, settings, codec_for(settings.schema_registry_url), handler, stop)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,11 +13,14 @@ import structlog
 
 from schemas.errors import Fatal, Poison, PresscheckError, Transient
 from schemas.events import FailureKind, RenderFailure, RenderRequest
-from workers.engines.port import Engine, Rendered
+from workers.engines.port import Rendered
+from workers.watch import BatchWatch, Cause
 
 AWAY_TRIES: Final = 5
 """Times an engine may be away before its jobs fail as unavailable, and the ladder looks for another engine."""
 MAX_MESSAGE_CHARS: Final = 500
+
+Results = Sequence[Rendered | RenderFailure]
 
 
 class OutOfTime(Exception):
@@ -31,18 +34,16 @@ class EngineThread:
     _calls: queue.Queue[Callable[[], None]] = field(default_factory=lambda: queue.Queue(maxsize=1))
     _thread: threading.Thread | None = None
 
-    def call(
-        self, engine: Engine, requests: Sequence[RenderRequest], files: Mapping[str, bytes], limit_s: float
-    ) -> Sequence[Rendered | RenderFailure]:
-        """Render. Raises OutOfTime after limit_s seconds, and whatever the engine raises."""
+    def call(self, ask: Callable[[], Results], limit_s: float) -> Results:
+        """Ask. Raises OutOfTime after limit_s seconds, and whatever the engine raises."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="render-engine", daemon=True)
             self._thread.start()
-        answers: queue.SimpleQueue[Sequence[Rendered | RenderFailure] | BaseException] = queue.SimpleQueue()
+        answers: queue.SimpleQueue[Results | BaseException] = queue.SimpleQueue()
 
         def run() -> None:
             try:
-                answers.put(engine.render(requests, files))
+                answers.put(ask())
             except BaseException as e:  # noqa: BLE001 - carried over whole to the thread that asked
                 answers.put(e)
 
@@ -69,38 +70,59 @@ class Answer:
     batch_size: int
 
 
-def render(
-    thread: EngineThread,
-    engine: Engine,
-    requests: Sequence[RenderRequest],
-    files: Mapping[str, bytes],
-    *,
-    limit_s: float,
-    tries: int,
-) -> Sequence[Answer]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """How an engine is asked.
+
+    ask: Renders some requests, looked on by a watch.
+    watch: A fresh watch for a call of so many requests.
+    hard_s: When a call that does not come back is given up, and the process with it.
+    """
+
+    thread: EngineThread
+    ask: Callable[[Sequence[RenderRequest], BatchWatch], Results]
+    watch: Callable[[int], BatchWatch]
+    hard_s: float
+
+
+def render(calls: Calls, requests: Sequence[RenderRequest], *, tries: int) -> Sequence[Answer]:
     """One answer for each request, in order: an engine that stumbles over a batch is asked for each job alone.
 
-    Raises Transient while the engine is away (up to AWAY_TRIES), Fatal where it can never go on, OutOfTime.
+    A batch that took longer than its watch allows fails as a time-out. Raises Transient while the engine is away (up
+    to AWAY_TRIES) and where the batch was cancelled for a stop, Fatal where it can never go on, OutOfTime.
     """
-    began = time.perf_counter()
+    began, watch = time.perf_counter(), calls.watch(len(requests))
     try:
-        results = thread.call(engine, requests, files, limit_s)
+        results = calls.thread.call(lambda: calls.ask(requests, watch), calls.hard_s)
+        _not_stopped(watch)
         if len(results) != len(requests):
-            raise Fatal(f"{engine.backend} gave {len(results)} results for {len(requests)} requests")
+            raise Fatal(f"an engine gave {len(results)} results for {len(requests)} requests")
     except Transient as e:
-        if tries < AWAY_TRIES:
+        if watch.cause is Cause.STOP or tries < AWAY_TRIES:
             raise
         results = [_failure(FailureKind.UNAVAILABLE, e)] * len(requests)
     except (Fatal, OutOfTime):
         raise
     except Exception as e:  # noqa: BLE001 - an engine is foreign code: whatever it throws is a failure of the job
-        if len(requests) > 1:
-            structlog.get_logger(__name__).warning("batch fails: each job alone now", jobs=len(requests), error=repr(e))
-            alone = [render(thread, engine, [r], files, limit_s=limit_s, tries=tries) for r in requests]
-            return [answer for answers in alone for answer in answers]
-        results = [_failure(_kind(e), e)]
+        _not_stopped(watch)
+        log = structlog.get_logger(__name__)
+        if watch.cause is Cause.TIMEOUT:
+            log.warning("batch cancelled: it took too long", jobs=len(requests), limit_s=watch.limit_s)
+            message = f"cancelled: not done within {watch.limit_s:g} s"
+            results = [RenderFailure(kind=FailureKind.TIMEOUT, message=message)] * len(requests)
+        elif len(requests) > 1:
+            log.warning("batch fails: each job alone now", jobs=len(requests), error=repr(e))
+            return [answer for r in requests for answer in render(calls, [r], tries=tries)]
+        else:
+            results = [_failure(_kind(e), e)]
     each_ms = (time.perf_counter() - began) * 1000 / len(requests)
     return [Answer(result=r, engine_ms=each_ms, batch_size=len(requests)) for r in results]
+
+
+def _not_stopped(watch: BatchWatch) -> None:
+    """Raises Transient where the batch was cancelled for a stop, whatever the engine made of that."""
+    if watch.cause is Cause.STOP:
+        raise Transient("the batch could not be done before the stop: left to the next owner of its partitions")
 
 
 def _kind(error: Exception) -> FailureKind:

@@ -2,94 +2,87 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
+from broker.worker_drain import Drain
 from broker.worker_port import Delivery, Output
 from rules.engines import EngineProfile
 from rules.ruleset import Ruleset
 from schemas import ids
 from schemas.catalogue import IMAGES_GENERATED
 from schemas.errors import Fatal, Poison
-from schemas.events import (
-    Asset,
-    Event,
-    FailureKind,
-    ImageGenerated,
-    Outcome,
-    RenderFailure,
-    RenderRequest,
-    RenderRequested,
-)
+from schemas.events import Event, FailureKind, ImageGenerated, RenderFailure, RenderRequest, RenderRequested
 from store import manifests
 from store.artifacts import ArtifactStore
-from store.manifests import Attempt, Manifest
-from workers.engines.port import Engine, Rendered
-from workers.finish.port import Finish, Finished, Order
-from workers.render_call import Answer, EngineThread, OutOfTime, render
+from workers.engines.pool import Pool
+from workers.engines.port import Engine
+from workers.finish.port import Finish
+from workers.progress import Tell, Word, nobody
+from workers.render_call import Answer, Calls, EngineThread, OutOfTime, Results, render
+from workers.render_keep import Job, keep, record
+from workers.watch import BatchWatch, limit_s
 
 STAGE: Final = "render"
 UPLOADS: Final = 4
-"""Assets finished and stored at once."""
+"""Assets finished and stored at once. Beside these, pictures of three batches at most are in memory: one that is
+rendered, one that waits its turn, one that is being stored; the loop takes on no fourth."""
 REFUSED: Final = "refused"
 """Batch key of requests that no engine will see."""
-
-
-class Engines(Protocol):
-    """The engines this process serves."""
-
-    def engine(self, profile: EngineProfile) -> Engine | None:
-        """The engine that renders for a profile; None where this process serves none."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """One delivery on its way: an attempt found, or an answer with what made it."""
-
-    event: RenderRequested
-    found: Attempt | None = None
-    answer: Answer | None = None
-    engine: Engine | None = None
-    profile: EngineProfile | None = None
-    ruleset: Ruleset | None = None
-    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
-    ended_ms: int = 0
+MAX_REFUSED: Final = 100
+"""Largest batch of those."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RenderHandler:
-    """The render stage. `limit_s` bounds one call of an engine; `now_ms` gives the time of day."""
+    """The render stage.
+
+    hard_s: When a call of an engine that does not come back ends the process, seconds.
+    now_ms: Gives the time of day.
+    drain: The plan's: told of a stop, a batch that could not be done in time is cancelled.
+    tell: Told what the worker is at.
+    """
 
     store: ArtifactStore
     ruleset: Callable[[], Ruleset]
-    engines: Engines
+    engines: Pool
     finish: Finish
-    limit_s: float
+    hard_s: float
     now_ms: Callable[[], int]
+    drain: Drain = field(default_factory=Drain)
+    tell: Tell = nobody
     thread: EngineThread = field(default_factory=EngineThread)
     uploads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(UPLOADS, "render-store"))
 
+    def ready(self, event: Event) -> bool:
+        """Whether its engine is loaded, or nobody needs one. Raises Poison for another record."""
+        profile = self._accepts(_requested(event).request)
+        return profile is None or self.engines.ready(profile)
+
     def batch_key(self, event: Event) -> str:
-        """Engine and its own batch key. Raises Poison for another record, or an engine not served here."""
+        """Engine and its own batch key. Raises Poison for another record, or an engine not served here.
+
+        An engine that is not built yet is not built to be asked: its first batch may hold several of its keys.
+        """
         request = _requested(event).request
-        profile = self.ruleset().engines.get(request.engine)
-        if profile is None or profile.refuses(request.sampling, request) is not None:
+        profile = self._accepts(request)
+        if profile is None:
             return REFUSED
-        return f"{request.engine}/{self._engine(profile).batch_key(request)}"
+        engine = self.engines.built(profile)
+        return f"{request.engine}/{engine.batch_key(request)}" if engine else f"{request.engine}, not built yet"
 
     def max_batch(self, event: Event) -> int:
         """The engine's largest batch for requests like this."""
         request = _requested(event).request
-        profile = self.ruleset().engines.get(request.engine)
-        if profile is None or profile.refuses(request.sampling, request) is not None:
-            return 100
-        return self._engine(profile).max_batch(request)
+        profile = self._accepts(request)
+        if profile is None:
+            return MAX_REFUSED
+        engine = self.engines.built(profile)
+        return engine.max_batch(request) if engine else profile.max_batch(request.job.width, request.job.height)
 
     def work(self, batch: Sequence[Delivery], tries: int) -> Sequence[Job]:
         """Render what was not rendered before. A job that cannot be rendered fails alone."""
@@ -99,7 +92,7 @@ class RenderHandler:
         wanted: dict[tuple[str, str], list[int]] = {}
         for n, job in enumerate(jobs):
             if job.engine is not None and job.found is None and job.answer is None:
-                # One group, unless the ruleset changed since the batch was chosen.
+                # One group, unless its engine was built only now, or the ruleset changed since the batch was chosen.
                 request = job.event.request
                 wanted.setdefault((request.engine, job.engine.batch_key(request)), []).append(n)
         for (name, _), group in wanted.items():
@@ -107,7 +100,7 @@ class RenderHandler:
                 answers = self._render([jobs[n] for n in group], files, tries)
             except OutOfTime:
                 self._remember_time_out([jobs[n] for n in group])
-                raise Fatal(f"{name} did not come back in {self.limit_s:g} s: a fresh process is due") from None
+                raise Fatal(f"{name} did not come back in {self.hard_s:g} s: a fresh process is due") from None
             for n, answer in zip(group, answers, strict=True):
                 jobs[n] = _answered(jobs[n], answer, self.now_ms())
         return jobs
@@ -116,23 +109,39 @@ class RenderHandler:
         """Finish and store, then say what came of each attempt: what is stored is what inspection will see."""
         return list(self.uploads.map(self._publish, done))
 
+    def _accepts(self, request: RenderRequest) -> EngineProfile | None:
+        """The profile that renders a request; None where it is refused. Raises Poison for one not served here."""
+        profile = self.ruleset().engines.get(request.engine)
+        if profile is None or profile.refuses(request.sampling, request) is not None:
+            return None
+        if profile.id not in self.engines.serves:
+            raise _not_served(profile)
+        return profile
+
     def _prepare(self, event: RenderRequested, ruleset: Ruleset) -> Job:
         request = event.request
         found = manifests.find(self.store, request)
         profile = ruleset.engines.get(request.engine)
-        if profile is None:
-            why = f"ruleset {ruleset.id[:12]} has no engine {request.engine}"
-            return Job(event=event, found=found, answer=_refusal(why), ruleset=ruleset, ended_ms=self.now_ms())
-        refusal = profile.refuses(request.sampling, request)
+        refusal = (
+            f"ruleset {ruleset.id[:12]} has no engine {request.engine}"
+            if profile is None
+            else profile.refuses(request.sampling, request)
+        )
         return Job(
             event=event,
             found=found,
             answer=_refusal(refusal) if refusal else None,
-            engine=self._engine(profile),
+            engine=self._engine(profile) if profile and found is None and not refusal else None,
             profile=profile,
             ruleset=ruleset,
             ended_ms=self.now_ms(),
         )
+
+    def _engine(self, profile: EngineProfile) -> Engine:
+        engine = self.engines.engine(profile)
+        if engine is None:
+            raise _not_served(profile)
+        return engine
 
     def _files(self, jobs: list[Job]) -> Mapping[str, bytes]:
         """Bytes of all files by hash. A job whose file is missing or damaged is answered with a failure."""
@@ -150,29 +159,45 @@ class RenderHandler:
         return files
 
     def _render(self, jobs: Sequence[Job], files: Mapping[str, bytes], tries: int) -> Sequence[Answer]:
-        engine = jobs[0].engine
-        if engine is None:
+        engine, profile = jobs[0].engine, jobs[0].profile
+        if engine is None or profile is None:
             raise Fatal(f"{jobs[0].event.request.engine} was to be rendered with no engine")
-        requests = [job.event.request for job in jobs]
-        return render(self.thread, engine, requests, files, limit_s=self.limit_s, tries=tries)
+        warm, resident = self.engines.ready(profile), self.engines.resident
+        word = Word(engine=profile.id, job_ids=tuple(j.event.request.job.job_id for j in jobs), resident=resident)
 
-    def _engine(self, profile: EngineProfile) -> Engine:
-        engine = self.engines.engine(profile)
-        if engine is None:
-            raise Poison(f"{profile.id} is not served by this process; its topic should not be read here")
-        return engine
+        def ask(requests: Sequence[RenderRequest], watch: BatchWatch) -> Results:
+            nonlocal word
+            self.engines.make_room(profile)
+            self.tell(word)
+            try:
+                return engine.render(requests, files, watch)
+            finally:
+                self.engines.used(profile)
+                word = replace(word, resident=self.engines.resident)
+
+        def step(done: int, of: int) -> None:
+            self.tell(replace(word, step=done, steps=of))
+
+        def watch(batch: int) -> BatchWatch:
+            limit = limit_s(profile, batch, self.hard_s)
+            return BatchWatch(limit_s=limit, drain=self.drain, tell=step, warm=warm)
+
+        calls = Calls(thread=self.thread, ask=ask, watch=watch, hard_s=self.hard_s)
+        answers = render(calls, [job.event.request for job in jobs], tries=tries)
+        self.tell(Word(resident=word.resident))
+        return answers
 
     def _remember_time_out(self, jobs: Sequence[Job]) -> None:
         """Store the time-out, so that the next process reports it instead of hanging on the same batch."""
-        message = f"the engine did not come back in {self.limit_s:g} s"
+        message = f"the engine did not come back in {self.hard_s:g} s"
         failure = RenderFailure(kind=FailureKind.TIMEOUT, message=message)
-        answer = Answer(result=failure, engine_ms=self.limit_s * 1000 / len(jobs), batch_size=len(jobs))
+        answer = Answer(result=failure, engine_ms=self.hard_s * 1000 / len(jobs), batch_size=len(jobs))
         for job in jobs:
-            self._record(_answered(job, answer, self.now_ms()), {})
+            record(self.store, _answered(job, answer, self.now_ms()))
 
     def _publish(self, job: Job) -> Sequence[Output]:
         request = job.event.request
-        attempt = job.found or self._keep(job)
+        attempt = job.found or keep(self.store, self.finish, job)
         made = ImageGenerated(
             event_id=ids.event_id(job.event.event_id, STAGE),
             at_ms=attempt.manifest.at_ms,
@@ -189,73 +214,6 @@ class RenderHandler:
             log.info("rendered", engine=request.engine, engine_ms=round(attempt.rendering.engine_ms, 1))
         return [Output(topic=IMAGES_GENERATED, key=request.job.job_id.encode(), event=made)]
 
-    def _keep(self, job: Job) -> Attempt:
-        if job.answer is None or isinstance(job.answer.result, RenderFailure):
-            return self._record(job, {})
-        began = time.perf_counter()
-        try:
-            kept = self.finish(self._order(job, job.answer.result))
-            finished = time.perf_counter()
-            sha256 = self.store.put(kept.data)
-        except Poison as e:
-            failure = RenderFailure(kind=FailureKind.CORRUPT_OUTPUT, message=str(e)[:500])
-            return self._record(replace(job, answer=replace(job.answer, result=failure)), {})
-        timings = {"finish": (finished - began) * 1000, "store": (time.perf_counter() - finished) * 1000}
-        return self._record(job, timings, kept, sha256)
-
-    @staticmethod
-    def _order(job: Job, rendered: Rendered) -> Order:
-        if job.engine is None or job.profile is None or job.ruleset is None:
-            raise Fatal(f"job_id={job.event.request.job.job_id} was rendered by no engine")
-        return Order(
-            rendered=rendered,
-            request=job.event.request,
-            profile=job.profile,
-            backend=job.engine.backend,
-            model_digest=job.engine.model_digest,
-            files=job.files,
-            palette=job.ruleset.palette(job.event.request.job.brand),
-            steps=job.ruleset.postprocess,
-        )
-
-    def _record(
-        self, job: Job, timings_ms: Mapping[str, float], kept: Finished | None = None, sha256: str = ""
-    ) -> Attempt:
-        request, answer, engine = job.event.request, job.answer, job.engine
-        if answer is None:
-            raise Fatal(f"job_id={request.job.job_id} was never answered")
-        asset = kept and Asset(
-            sha256=sha256,
-            media_type=kept.media_type,
-            size_bytes=len(kept.data),
-            width=kept.width,
-            height=kept.height,
-        )
-        result = answer.result
-        return manifests.record(
-            self.store,
-            Manifest(
-                request=request,
-                at_ms=job.ended_ms,
-                injected=result.injected if isinstance(result, Rendered) else (),
-                timings_ms={"engine": answer.engine_ms, **timings_ms},
-                picture_sha256=kept.picture_sha256 if kept else None,
-                facts=result.facts if isinstance(result, Rendered) else {},
-                finish=kept.facts if kept else {},
-                outcome=Outcome.FAILED if asset is None else Outcome.RENDERED,
-                asset=asset,
-                latents=result.latents if isinstance(result, Rendered) else None,
-                cut=result.cut if isinstance(result, Rendered) else (),
-                failure=result if isinstance(result, RenderFailure) else None,
-                backend=engine.backend if engine else "none",
-                model_digest=engine.model_digest if engine else "none",
-                device=engine.device if engine else "none",
-                engine_ms=answer.engine_ms,
-                batch_size=answer.batch_size,
-                cost_usd=_cost_usd(job.profile, answer, delivered=asset is not None),
-            ),
-        )
-
 
 def _requested(event: Event) -> RenderRequested:
     if not isinstance(event, RenderRequested):
@@ -263,13 +221,8 @@ def _requested(event: Event) -> RenderRequested:
     return event
 
 
-def _cost_usd(profile: EngineProfile | None, answer: Answer, *, delivered: bool) -> float:
-    """What the host charged; else by the profile's prices: time always, an image only where there is one."""
-    if isinstance(answer.result, Rendered) and answer.result.cost_usd is not None:
-        return answer.result.cost_usd
-    if profile is None:
-        return 0.0
-    return profile.cost_usd(answer.engine_ms) if delivered else profile.price_per_second_usd * answer.engine_ms / 1000
+def _not_served(profile: EngineProfile) -> Poison:
+    return Poison(f"{profile.id} is not served by this process; its topic should not be read here")
 
 
 def _wanted(request: RenderRequest) -> list[str]:

@@ -87,6 +87,10 @@ def inspection(request: RenderRequest, ruleset: Ruleset) -> Inspection:
 class NullRender:
     """Answers every request at once."""
 
+    def ready(self, event: Event) -> bool:
+        """Always."""
+        return True
+
     def batch_key(self, event: Event) -> str:
         """All share batches. Raises Poison for another record."""
         return type(_requested(event)).__name__
@@ -118,6 +122,10 @@ class NullInspect:
 
     def __init__(self, rulesets: RulesetTable) -> None:
         self._rulesets = rulesets
+
+    def ready(self, event: Event) -> bool:
+        """Always."""
+        return True
 
     def batch_key(self, event: Event) -> str:
         """All share batches. Raises Poison for another record."""

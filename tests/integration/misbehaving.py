@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 
 from PIL import Image
 
-from rules.engines import EngineProfile
 from schemas import ids
 from schemas.errors import Poison, Transient
 from schemas.events import FailureKind, Preset, RenderFailure, RenderRequest, RenderRequested, Rung
 from tests.unit.rules import samples
+from workers.engines.pool import Pool
 from workers.engines.port import NOBODY, Engine, Rendered, Watch
 from workers.finish.port import Finished, Order
 
@@ -89,15 +89,9 @@ class Misbehaving:
         return Rendered(picture=data, media_type="image/png", width=64, height=64, injected=())
 
 
-@dataclass(frozen=True, slots=True)
-class Only:
-    """Serves one engine under one profile's name."""
-
-    served: Engine
-
-    def engine(self, profile: EngineProfile) -> Engine | None:
-        """The engine, for ENGINE alone."""
-        return self.served if profile.id == ENGINE else None
+def only(served: Engine) -> Pool:
+    """Serves one engine under the name ENGINE."""
+    return Pool(build=lambda _profile: served, serves=frozenset({ENGINE}), budget_bytes=lambda: 0)
 
 
 def as_is(order: Order) -> Finished:

@@ -15,7 +15,7 @@ from schemas.events import FailureKind, FileRef, FileRole, ImageGenerated, Outco
 from store import manifests
 from store.artifacts import ArtifactStore, open_store
 from tests.integration import misbehaving
-from tests.integration.misbehaving import Misbehaving, Only, as_is, unfinishable, wanted
+from tests.integration.misbehaving import Misbehaving, as_is, only, unfinishable, wanted
 from tests.unit.rules import samples
 from workers.finish.port import Finish
 from workers.render_call import AWAY_TRIES
@@ -27,9 +27,9 @@ def store(tmp_path: Path) -> ArtifactStore:
     return open_store(Settings.model_validate({"state_dir": tmp_path}))
 
 
-def handler(store: ArtifactStore, engine: Misbehaving, *, limit_s: float = 30, finish: Finish = as_is) -> RenderHandler:
+def handler(store: ArtifactStore, engine: Misbehaving, *, hard_s: float = 30, finish: Finish = as_is) -> RenderHandler:
     return RenderHandler(
-        store=store, ruleset=samples.ruleset, engines=Only(engine), finish=finish, limit_s=limit_s, now_ms=lambda: 77
+        store=store, ruleset=samples.ruleset, engines=only(engine), finish=finish, hard_s=hard_s, now_ms=lambda: 77
     )
 
 
@@ -112,7 +112,7 @@ def test_an_engine_that_hangs_ends_the_process_and_the_next_one_reports_the_time
     engine = Misbehaving()
     events = [wanted(0, misbehaving.HANGS), wanted(1)]
     with pytest.raises(Fatal, match="did not come back"):
-        handler(store, engine, limit_s=0.05).work(deliveries(events), 1)
+        handler(store, engine, hard_s=0.05).work(deliveries(events), 1)
     engine.let_go.set()
     after = Misbehaving()
     assert kinds(run(handler(store, after), events)) == [FailureKind.TIMEOUT] * 2

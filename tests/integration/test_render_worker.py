@@ -27,7 +27,7 @@ from schemas.events import (
 from store import artifacts
 from store.artifacts import ArtifactStore, open_store
 from tests.integration import misbehaving
-from tests.integration.misbehaving import Misbehaving, Only, as_is, safer, wanted
+from tests.integration.misbehaving import Misbehaving, as_is, only, safer, wanted
 from tests.integration.worker_support import CODEC, read_all
 from tests.unit.rules import samples
 from tests.waiting import until
@@ -53,9 +53,9 @@ class Stages:
         render = RenderHandler(
             store=self.store,
             ruleset=samples.ruleset,
-            engines=Only(engine),
+            engines=only(engine),
             finish=as_is,
-            limit_s=60,
+            hard_s=60,
             now_ms=lambda: 5,
         )
         inspect = InspectHandler(store=self.store, ruleset=samples.ruleset, measure=measure, now_ms=lambda: 6)
@@ -139,7 +139,7 @@ def test_broken_bytes_in_a_large_batch_hurt_only_their_own_job_which_then_arrive
 def test_an_asset_that_is_gone_or_damaged_is_an_error_of_its_inspection(settings: Settings) -> None:
     store = open_store(settings)
     render = RenderHandler(
-        store=store, ruleset=samples.ruleset, engines=Only(Misbehaving()), finish=as_is, limit_s=9, now_ms=lambda: 5
+        store=store, ruleset=samples.ruleset, engines=only(Misbehaving()), finish=as_is, hard_s=9, now_ms=lambda: 5
     )
     record = Record(topic="t", partition=0, offset=0, key=None, value=None)
     made = render.settle(render.work([Delivery(record=record, event=wanted(n)) for n in range(2)], 1))

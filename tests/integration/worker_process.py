@@ -28,6 +28,10 @@ class Copy:
     out: str
     cost_s: float
 
+    def ready(self, event: Event) -> bool:
+        """Always."""
+        return True
+
     def batch_key(self, event: Event) -> str:
         """All share one key."""
         return type(event).__name__

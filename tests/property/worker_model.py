@@ -10,10 +10,10 @@ import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from broker.clients import StaleMember
-from broker.worker_core import Core, Lane
+from broker.worker_core import Core, Lane, Waits
 from broker.worker_lookahead import LookAhead
 from broker.worker_port import Batch, Delivery, Fault, Output, Place, Record, Settled, Worked
 from schemas.codec import Codec
@@ -21,6 +21,8 @@ from schemas.errors import Fatal, Poison, Transient
 from schemas.events import Event, HoldChanged
 
 Answer = Literal["well", "away", "lost", "stuck"]
+SWAP_S: Final = 4.0
+"""How long what is not loaded lets others go first, in records of the model's clock."""
 
 
 class Crash(BaseException):
@@ -142,10 +144,15 @@ class ModelTransactions:
 
 
 class ModelHandler:
-    """Publishes what it reads; some events are poison, and it is away for `away` calls."""
+    """Publishes what it reads; some events are poison, and it is away for `away` calls. The key is its engine."""
 
     def __init__(self) -> None:
         self.away = 0
+        self.loaded: str | None = None
+
+    def ready(self, event: Event) -> bool:
+        assert isinstance(event, HoldChanged)
+        return self.loaded in {None, event.value}
 
     def batch_key(self, event: Event) -> str:
         assert isinstance(event, HoldChanged)
@@ -161,6 +168,8 @@ class ModelHandler:
 
     def work(self, batch: Sequence[Delivery], tries: int) -> Sequence[Delivery]:
         self._tire()
+        assert isinstance(batch[0].event, HoldChanged)
+        self.loaded = batch[0].event.value
         if any(d.event.why == "poison" for d in batch if isinstance(d.event, HoldChanged)):
             raise Poison("cannot be worked on")
         return batch
@@ -199,7 +208,7 @@ class ModelWorker:
             codec=codec,
             transactions=self.transactions,
             now_ms=lambda: 0,
-            batch_wait_s=0,
+            waits=Waits(swap_s=SWAP_S),
             fault=fault,
         )
         self.worked: deque[Worked] = deque()

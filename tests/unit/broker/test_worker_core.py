@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from broker.worker_core import Core, Lane
+from broker.worker_core import Core, Lane, Waits
 from broker.worker_lookahead import LookAhead
 from broker.worker_port import Batch, Delivery, Output, Place, Record, no_fault
 from schemas.catalogue import PROMPTS
@@ -23,6 +23,9 @@ WAIT_S = 0.5
 
 class Handler:
     """Batches of three; it makes nothing of them."""
+
+    def ready(self, event: Event) -> bool:
+        return True
 
     def batch_key(self, event: Event) -> str:
         return type(event).__name__
@@ -79,7 +82,7 @@ def core(ahead: LookAhead) -> Core:
         codec=Codec(LockedIds()),
         transactions=Unused(),
         now_ms=lambda: 0,
-        batch_wait_s=WAIT_S,
+        waits=Waits(batch_s=WAIT_S),
         fault=no_fault,
     )
 
