@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from broker import settings as settings_module
 from broker.lag import PartitionLag, lag, lag_behind
 from broker.settings import Settings
 from ops import stack_state
+from ops.render_progress import RenderWorker, render_workers
 from ops.stack_plan import STAGES, Stage, stage
 from schemas.errors import Transient
 
@@ -39,7 +41,7 @@ class ProcessStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackStatus:
-    """A stack. `state`: starting, ready, stopping, or down; endpoints hold no password."""
+    """A stack. `state`: starting, ready, stopping, or down; endpoints hold no password; `renders`: what workers do."""
 
     state: str
     state_dir: str
@@ -49,6 +51,7 @@ class StackStatus:
     ruleset_id: str
     endpoints: dict[str, str]
     processes: tuple[ProcessStatus, ...]
+    renders: tuple[RenderWorker, ...] = ()
 
     @property
     def well(self) -> bool:
@@ -83,7 +86,16 @@ def look(state_dir: Path, *, with_lag: bool = True) -> StackStatus:
         ruleset_id=row.ruleset_id,
         endpoints=endpoints(settings),
         processes=processes,
+        renders=renders_of(settings) if with_lag else (),
     )
+
+
+def renders_of(settings: Settings) -> tuple[RenderWorker, ...]:
+    """What every render worker is at; nothing where the broker does not say now."""
+    try:
+        return render_workers(settings, time.time_ns() // 1_000_000)
+    except Transient:
+        return ()
 
 
 def endpoints(settings: Settings) -> dict[str, str]:

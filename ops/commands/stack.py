@@ -6,15 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from broker import settings as settings_module
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table
 from schemas.errors import BadConfig, Fatal
+
+if TYPE_CHECKING:
+    from ops.render_progress import RenderWorker
 
 DETACH_S: Final = 180.0
 """Longest wait for a detached stack: with jars still to fetch over a slow line."""
@@ -103,7 +107,10 @@ def down(state: StateOption = None) -> None:
 
 
 def status(state: StateOption = None, as_json: JsonOption = False) -> None:
-    """Show every process with stage, pid, restarts, lag and memory, and the endpoints. Exit 1 unless all is well."""
+    """Show every process with stage, pid, restarts, lag and memory, what each render worker is at, and the endpoints.
+
+    Exit 1 unless all is well.
+    """
     if not _show(settings_module.load(state).state_dir, as_json):
         raise typer.Exit(EXIT_FINDING)
 
@@ -123,9 +130,17 @@ def _show(folder: Path, as_json: bool) -> bool:
         [(p.name, p.pid, p.state, p.restarts, p.lag, f"{p.rss_mib:.0f}") for p in seen.processes],
         title=f"{seen.state}, {seen.rss_mib:.0f} MiB resident",
     )
+    if seen.renders:
+        columns = ("render worker", "engine", ">jobs", ">step", "loaded")
+        print_table(columns, [_at_work(r) for r in seen.renders])
     for name, where in seen.endpoints.items():
         out().print(f"{name:16} {where}")
     return seen.well
+
+
+def _at_work(seen: RenderWorker) -> Sequence[object]:
+    step = f"{seen.step} of {seen.steps}" if seen.steps else ""
+    return (seen.worker, seen.engine or "waits", seen.jobs, step, ", ".join(seen.resident))
 
 
 def run(
