@@ -66,6 +66,16 @@ class Settings(BaseModel):
     ideogram_api_key_file: Path | None = Field(None, description="File with that key, in place of the key itself.")
     stability_api_key: SecretStr = Field(SecretStr(""), description="Key of the Stability API.")
     stability_api_key_file: Path | None = Field(None, description="File with that key, in place of the key itself.")
+    upscaler: Path | None = Field(
+        None, description="Weights that enlarge pictures, a file that spandrel loads; unset: Lanczos."
+    )
+    c2pa_cert_file: Path | None = Field(
+        None, description="PEM of the certificate that content credentials are signed with, its chain behind it."
+    )
+    c2pa_key_file: Path | None = Field(None, description="PEM of its private key (EC P-256, for ES256).")
+    c2pa_development_key: bool = Field(
+        default=False, description="Without such files, sign with a key made in state_dir, labelled as such."
+    )
     stand_in: bool = Field(
         default=True, description="Let the simulator stand in for engines of the ruleset that nobody serves."
     )

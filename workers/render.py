@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
+import psutil
 import structlog
 
 from broker import logs
@@ -23,7 +24,7 @@ from store.artifacts import open_store
 from workers.engines import gpu, registry
 from workers.engines.pool import GB, Pool, budget
 from workers.engines.port import Engine
-from workers.finish.finish import finish
+from workers.finish.finish import Finisher
 from workers.progress import ProgressTopic
 from workers.render_handler import STAGE, RenderHandler
 
@@ -49,11 +50,11 @@ def pool_of(settings: Settings, own: frozenset[str], stand_ins: frozenset[str], 
 
 
 def budget_bytes(settings: Settings) -> int:
-    """What loaded engines may fill together, bytes: as set, or by the GPU; 0 where there is none."""
+    """What loaded engines may fill together, bytes: as set, or by the GPU, or by memory where there is none."""
     if settings.vram_budget_gb is not None:
         return int(settings.vram_budget_gb * GB)
-    found = gpu.find()
-    return budget(found.memory_bytes) if found else 0
+    found = gpu.find() if settings.device != "cpu" else None
+    return budget(found.memory_bytes if found else psutil.virtual_memory().total)
 
 
 def served(settings: Settings, engines: Mapping[str, EngineProfile]) -> tuple[frozenset[str], frozenset[str]]:
@@ -90,7 +91,7 @@ def worker_plan(settings: Settings, engines: Iterable[str], slot: str) -> Worker
 def main(settings: Settings) -> int:
     """Render until SIGTERM or SIGINT, then finish the batch under way. Raises Fatal where a fresh process must."""
     logs.set_up(settings, process=STAGE)
-    store = open_store(settings)
+    store, finisher = open_store(settings), Finisher.from_settings(settings)
     with (
         StopSignals() as stop,
         closing(follow_rulesets(settings).start()) as rulesets,
@@ -98,6 +99,7 @@ def main(settings: Settings) -> int:
     ):
         rulesets.wait_ready(READY_S)
         table = RulesetTable(rulesets)
+        finisher.require(table.current().postprocess)
         own, stand_ins = served(settings, table.current().engines)
         structlog.get_logger(__name__).info("engines", own=sorted(own), stand_ins=sorted(stand_ins))
         plan = worker_plan(settings, own | stand_ins, slot)
@@ -106,7 +108,7 @@ def main(settings: Settings) -> int:
                 store=store,
                 ruleset=table.current,
                 engines=pool_of(settings, own, stand_ins, table),
-                finish=finish,
+                finish=finisher,
                 hard_s=settings.max_attempt_age_s,
                 now_ms=plan.now_ms,
                 drain=plan.drain,

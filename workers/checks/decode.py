@@ -8,7 +8,7 @@ import zlib
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from workers.checks.port import Broken, Decoded, Pixels
 
@@ -54,7 +54,12 @@ def decode(data: bytes) -> Decoded | Broken:
                 return Broken(reason="the PNG has no end chunk: it is cut off")
             # verify() passes broken files; only load() reads every pixel.
             image.load()
-            return Decoded(pixels=_rgb(image), media_type=MEDIA_TYPES.get(str(image.format), "image/jpeg"))
+            return Decoded(
+                pixels=_rgb(image),
+                media_type=MEDIA_TYPES.get(str(image.format), "image/jpeg"),
+                profile=image.info.get("icc_profile") or None,
+                as_stored=_as_stored(image),
+            )
     # What Pillow's decoders raise on bytes that are no image, cut off or hostile.
     except (
         OSError,
@@ -77,6 +82,11 @@ def media_type_of(data: bytes) -> str | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
     return next((media_type for start, media_type in _STARTS if data.startswith(start)), None)
+
+
+def _as_stored(image: Image.Image) -> bool:
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    return image.mode == "RGB" and not image.has_transparency_data and not turned
 
 
 def _rgb(image: Image.Image) -> Pixels:

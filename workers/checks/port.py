@@ -21,10 +21,14 @@ class Decoded:
 
     pixels: RGB after EXIF orientation, alpha laid over white.
     media_type: What the bytes are, whatever was declared.
+    profile: ICC profile that the file carries, as it stands there; the pixels are not converted by it.
+    as_stored: Whether the file holds exactly these pixels: RGB, upright, opaque.
     """
 
     pixels: Pixels
     media_type: str
+    profile: bytes | None = None
+    as_stored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,80 +2,100 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFilter, UnidentifiedImageError
+from PIL import Image, ImageFilter
 
 from workers import colour
 
 Floats = npt.NDArray[np.float64]
 
-MOST_PIXELS: Final = 64_000_000
-"""Pictures above this pass through unchanged: as large as 8192 x 7812."""
 MOST_SHIFT: Final = np.array([6.0, 9.0, 9.0])
 """Largest move of L*, a* and b*. A designer's eye takes about ΔE 10 for the same colour under another light; a
 stronger cast is a defect that inspection has to see, not one that finishing should hide."""
 WORTH: Final = 0.25
-"""Least gain in mean ΔE00 for which the pixels are touched at all."""
+"""Least gain in mean ΔE00 of what may move, for which the pixels are touched at all."""
 _SAMPLE: Final = 64
 """The distance is taken on this many cells along each side."""
 _GRID: Final = 17
 """Steps of the colour table along each channel; between them it is linear."""
+_OPEN: Final = 0.5
+"""A cell counts as one that may move where the mask leaves at least this share of it open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """Bytes after the step, and what it did.
+class Distance:
+    """Mean ΔE00 of a picture's cells to their nearest swatch: of all, and of those that may move."""
 
-    `before` and `after` are the mean ΔE00 of the picture's cells to their nearest swatch, None where nothing was
-    measured; `shift` is the move in L*, a*, b*; `note` says in words why the bytes are as they are.
+    whole: float
+    moved: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normalised:
+    """The picture after the step, and what it did.
+
+    `before` and `after` are None where nothing was measured; `share` is the part of the cells that may move, 0 to 1;
+    `shift` is the move in L*, a*, b*; `note` says in words why the picture is as it is.
     """
 
-    data: bytes
+    image: Image.Image
     changed: bool
-    before: float | None
-    after: float | None
+    before: Distance | None
+    after: Distance | None
+    share: float
     shift: tuple[float, float, float]
     note: str
 
+    def facts(self) -> Mapping[str, str]:
+        """For the manifest; numbers stand alone, so that a program can take them."""
+        found = {"color-normalize": self.note}
+        if self.before is not None and self.after is not None:
+            found |= {
+                "color-normalize.delta_e00_before": f"{self.before.whole:.3f}",
+                "color-normalize.delta_e00_after": f"{self.after.whole:.3f}",
+                "color-normalize.moved_delta_e00_before": f"{self.before.moved:.3f}",
+                "color-normalize.moved_delta_e00_after": f"{self.after.moved:.3f}",
+                "color-normalize.moved_share": f"{self.share:.3f}",
+                "color-normalize.shift_lab": " ".join(f"{v:.3f}" for v in self.shift),
+            }
+        return found
 
-def color_normalize(data: bytes, palette: Sequence[str]) -> Finished:
-    """Move the picture towards the palette (#rrggbb swatches); the result is a PNG in sRGB.
 
-    Bytes that do not decode, a picture that is already near, and an empty palette pass through untouched: a
-    finishing step hides no defect. The same arguments give the same bytes.
+def color_normalize(image: Image.Image, palette: Sequence[str], mask: Image.Image | None = None) -> Normalised:
+    """Move an RGB picture (sRGB) towards the palette (#rrggbb swatches), where the mask (mode L, same size) is open.
+
+    A picture that is already near, one flat colour, and an empty palette leave it as it is: a finishing step hides
+    no defect. The same arguments give the same pixels.
     """
     if not palette:
-        return _untouched(data, "the brand has no swatches")
-    image = _decode(data)
-    if isinstance(image, str):
-        return _untouched(data, image)
+        return _untouched(image, "the brand has no swatches")
     swatches = colour.srgb_to_lab(np.array([colour.hex_to_rgb(s) for s in palette], dtype=np.uint8))
-    sample = np.asarray(image.resize((_SAMPLE, _SAMPLE), Image.Resampling.BOX), dtype=np.uint8)
-    cells = colour.srgb_to_lab(sample).reshape(-1, 3)
-    if float(cells.std(axis=0).max()) < 1.0:
-        return _untouched(data, "the picture is one flat colour")
-    before = distance(cells, swatches)
-    shift = best_shift(cells, swatches)
-    after = distance(cells + shift, swatches)
-    if before - after < WORTH:
-        return Finished(
-            data=data, changed=False, before=before, after=before, shift=(0.0, 0.0, 0.0), note="as near as a move gets"
-        )
-    out = io.BytesIO()
+    cells = _cells(image)
+    free = _open_cells(mask)
+    share = float(free.mean())
+    if not free.any():
+        return _untouched(image, "the mask leaves nothing to move")
+    if float(cells[free].std(axis=0).max()) < 1.0:
+        return _untouched(image, "the picture is one flat colour")
+    before = _distance(cells, free, swatches)
+    shift = best_shift(cells[free], swatches)
+    if before.moved - distance(cells[free] + shift, swatches) < WORTH:
+        note, none = "as near as a move gets", (0.0, 0.0, 0.0)
+        return Normalised(image=image, changed=False, before=before, after=before, share=share, shift=none, note=note)
     moved = image.filter(_table(shift))
-    moved.save(out, "PNG", compress_level=1)
-    seen = np.asarray(moved.resize((_SAMPLE, _SAMPLE), Image.Resampling.BOX), dtype=np.uint8)
-    return Finished(
-        data=out.getvalue(),
+    if mask is not None:
+        moved = Image.composite(moved, image, mask)
+    return Normalised(
+        image=moved,
         changed=True,
         before=before,
-        after=distance(colour.srgb_to_lab(seen).reshape(-1, 3), swatches),
+        after=_distance(_cells(moved), free, swatches),
+        share=share,
         shift=(float(shift[0]), float(shift[1]), float(shift[2])),
         note="moved towards the palette",
     )
@@ -83,7 +103,7 @@ def color_normalize(data: bytes, palette: Sequence[str]) -> Finished:
 
 def distance(cells: Floats, swatches: Floats) -> float:
     """Mean ΔE00 of colours, shape (n, 3), each to the nearest of the swatches, shape (m, 3)."""
-    return float(colour.delta_e00(cells[:, None], swatches[None]).min(axis=1).mean())
+    return float(_nearest(cells, swatches).mean())
 
 
 def best_shift(cells: Floats, swatches: Floats) -> Floats:
@@ -105,6 +125,28 @@ def best_shift(cells: Floats, swatches: Floats) -> Floats:
     return best
 
 
+def _nearest(cells: Floats, swatches: Floats) -> Floats:
+    return colour.delta_e00(cells[:, None], swatches[None]).min(axis=1)
+
+
+def _distance(cells: Floats, free: npt.NDArray[np.bool_], swatches: Floats) -> Distance:
+    each = _nearest(cells, swatches)
+    return Distance(whole=float(each.mean()), moved=float(each[free].mean()))
+
+
+def _cells(image: Image.Image) -> Floats:
+    """CIELAB of the picture's cells, shape (n, 3)."""
+    sample = np.asarray(image.resize((_SAMPLE, _SAMPLE), Image.Resampling.BOX), dtype=np.uint8)
+    return colour.srgb_to_lab(sample).reshape(-1, 3)
+
+
+def _open_cells(mask: Image.Image | None) -> npt.NDArray[np.bool_]:
+    if mask is None:
+        return np.ones(_SAMPLE * _SAMPLE, dtype=np.bool_)
+    shares = np.asarray(mask.resize((_SAMPLE, _SAMPLE), Image.Resampling.BOX), dtype=np.float64) / 255
+    return (shares >= _OPEN).ravel()
+
+
 def _table(shift: Floats) -> ImageFilter.Color3DLUT:
     """The move as a table of colours. Black and white stay: the move fades out over the outer tenth of L*."""
     steps = np.linspace(0.0, 1.0, _GRID)
@@ -116,19 +158,5 @@ def _table(shift: Floats) -> ImageFilter.Color3DLUT:
     return ImageFilter.Color3DLUT(_GRID, [float(v) for v in moved.ravel()])
 
 
-def _decode(data: bytes) -> Image.Image | str:
-    """The picture in RGB, or why it is left alone."""
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            if opened.width * opened.height > MOST_PIXELS:
-                return f"the picture has more than {MOST_PIXELS} pixels"
-            opened.load()
-            if opened.mode not in {"RGB", "L"}:
-                return f"the picture is in mode {opened.mode}, and only RGB is moved"
-            return opened.convert("RGB")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        return f"the bytes do not decode: {str(e)[:200]}"
-
-
-def _untouched(data: bytes, note: str) -> Finished:
-    return Finished(data=data, changed=False, before=None, after=None, shift=(0.0, 0.0, 0.0), note=note)
+def _untouched(image: Image.Image, note: str) -> Normalised:
+    return Normalised(image=image, changed=False, before=None, after=None, share=0.0, shift=(0.0, 0.0, 0.0), note=note)

@@ -1,96 +1,157 @@
-"""Colour normalise: nearer to the brand, within bounds, and never a changed defect."""
+"""Colour normalise: nearer to the brand, within bounds, inside its mask, and never a changed defect."""
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
+import numpy.typing as npt
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
-from rules.engines import EngineKind
+from schemas.errors import Poison
+from schemas.events import Box
 from tests import renders
+from tests.unit.finish import orders
 from workers import colour
-from workers.checks.port import Pixels
-from workers.engines import damage, poster, scenes
-from workers.engines.damage import Damage
-from workers.engines.palette import from_swatches
-from workers.engines.port import Rendered
-from workers.engines.simulator import Simulator
+from workers.engines import damage
 from workers.finish.color_normalize import MOST_SHIFT, color_normalize
+from workers.finish.colour_mask import colour_mask
+
+PINK = (230, 20, 120)
 
 
-def _tinted(shift: tuple[float, float, float]) -> bytes:
-    art = scenes.draw("a cup of coffee", (256, 256), from_swatches(renders.NORTHWIND, 1), 1)
-    lab = colour.srgb_to_lab(np.asarray(art)) + np.array(shift)
-    return poster.encode(Image.fromarray(colour.lab_to_srgb(lab)))
-
-
-def _pixels(data: bytes) -> Pixels:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+def lab(image: Image.Image) -> npt.NDArray[np.float64]:
+    return colour.srgb_to_lab(np.asarray(image))
 
 
 @pytest.mark.parametrize("shift", [(0.0, 6.0, -6.0), (-5.0, 0.0, 7.0), (4.0, -7.0, 0.0)])
 def test_a_slight_cast_is_taken_off(shift: tuple[float, float, float]) -> None:
-    done = color_normalize(_tinted(shift), renders.NORTHWIND)
+    image = orders.art(shift=shift)
+    done = color_normalize(image, renders.NORTHWIND)
     assert done.changed
     assert done.before is not None
     assert done.after is not None
-    assert done.after < done.before
-    clean = colour.srgb_to_lab(_pixels(_tinted((0.0, 0.0, 0.0)))).mean(axis=(0, 1))
-    was = colour.srgb_to_lab(_pixels(_tinted(shift))).mean(axis=(0, 1))
-    now = colour.srgb_to_lab(_pixels(done.data)).mean(axis=(0, 1))
+    assert done.after.whole < done.before.whole
+    assert done.share == 1.0
+    clean, was, now = (lab(i).mean(axis=(0, 1)) for i in (orders.art(shift=(0.0, 0.0, 0.0)), image, done.image))
     assert np.linalg.norm(now - clean) < np.linalg.norm(was - clean)
 
 
 def test_the_move_is_bounded_so_that_a_strong_cast_is_still_seen() -> None:
-    done = color_normalize(_tinted((0.0, 18.0, -16.0)), renders.NORTHWIND)
+    image = orders.art(shift=(0.0, 18.0, -16.0))
+    done = color_normalize(image, renders.NORTHWIND)
     assert np.all(np.abs(done.shift) <= MOST_SHIFT)
-    moved = colour.srgb_to_lab(_pixels(done.data)) - colour.srgb_to_lab(_pixels(_tinted((0.0, 18.0, -16.0))))
     # 1.5: rounding to bytes and the steps of the colour table.
-    assert np.abs(moved.mean(axis=(0, 1))).max() <= MOST_SHIFT.max() + 1.5
+    assert np.abs((lab(done.image) - lab(image)).mean(axis=(0, 1))).max() <= MOST_SHIFT.max() + 1.5
 
 
-def test_the_same_bytes_give_the_same_bytes() -> None:
-    data = _tinted((0.0, 6.0, -6.0))
-    assert color_normalize(data, renders.NORTHWIND) == color_normalize(data, renders.NORTHWIND)
-
-
-def test_size_and_mode_stay() -> None:
-    image = Image.open(io.BytesIO(color_normalize(_tinted((0.0, 6.0, -6.0)), renders.NORTHWIND).data))
-    assert (image.size, image.mode, image.format) == ((256, 256), "RGB", "PNG")
+def test_the_same_picture_gives_the_same_picture() -> None:
+    one, two = (color_normalize(orders.art(), renders.NORTHWIND) for _ in range(2))
+    assert (one.image.tobytes(), one.facts()) == (two.image.tobytes(), two.facts())
+    assert (one.image.size, one.image.mode) == ((256, 256), "RGB")
 
 
 def test_white_and_black_stay() -> None:
-    pixels = _pixels(_tinted((0.0, 6.0, -6.0))).copy()
+    pixels = np.asarray(orders.art()).copy()
     pixels[:20], pixels[-20:] = 255, 0
-    done = color_normalize(poster.encode(Image.fromarray(pixels)), renders.NORTHWIND)
+    done = color_normalize(Image.fromarray(pixels), renders.NORTHWIND)
     assert done.changed
-    assert _pixels(done.data)[:20].min() >= 254
-    assert _pixels(done.data)[-20:].max() <= 1
-
-
-@pytest.mark.parametrize("fate", [Damage.TRUNCATED, Damage.GARBAGE, Damage.BLACK_FRAME])
-def test_a_broken_picture_passes_through_untouched(fate: Damage) -> None:
-    made = Simulator(renders.profile(EngineKind.SIMULATOR), lambda _request: renders.NORTHWIND, {fate: 1.0}).render(
-        [renders.request(size=(256, 256))], {}
-    )[0]
-    assert isinstance(made, Rendered)
-    assert made.injected == (fate.value,)
-    done = color_normalize(made.encoded(), renders.NORTHWIND)
-    assert done.data == made.encoded()
-    assert not done.changed
+    assert np.asarray(done.image)[:20].min() >= 254
+    assert np.asarray(done.image)[-20:].max() <= 1
 
 
 def test_no_swatches_no_change() -> None:
-    data = _tinted((0.0, 6.0, -6.0))
-    assert color_normalize(data, ()).data == data
+    done = color_normalize(orders.art(), ())
+    assert (done.image, done.changed) == (orders.art(), False)
+    assert done.facts() == {"color-normalize": "the brand has no swatches"}
+
+
+def test_one_flat_colour_is_a_defect_and_stays_one() -> None:
+    black = Image.new("RGB", (64, 64))
+    assert color_normalize(black, renders.NORTHWIND).image is black
 
 
 def test_a_strong_injected_cast_stays_far_from_the_palette() -> None:
-    clean = Image.open(io.BytesIO(_tinted((0.0, 0.0, 0.0))))
-    spoilt = poster.encode(damage.cast(clean, damage.generator(3)))
-    kept = color_normalize(poster.encode(clean), renders.NORTHWIND)
-    done = color_normalize(spoilt, renders.NORTHWIND)
+    clean = orders.art(shift=(0.0, 0.0, 0.0))
+    kept = color_normalize(clean, renders.NORTHWIND)
+    done = color_normalize(damage.cast(clean, damage.generator(3)), renders.NORTHWIND)
     assert done.after is not None
-    assert done.after > (kept.after or 0.0) + 3
+    assert kept.after is not None
+    assert done.after.whole > kept.after.whole + 3
+
+
+def test_a_kept_box_stays_to_the_last_bit_and_the_rest_moves() -> None:
+    image = orders.art().copy()
+    ImageDraw.Draw(image).rectangle((40, 60, 99, 119), fill=PINK)
+    box = Box(left=40, top=60, right=100, bottom=120)
+    mask = colour_mask(image.size, (box,), ())
+    assert mask is not None
+    assert mask.note == "one box keeps its colours"
+    done = color_normalize(image, renders.NORTHWIND, mask.image)
+    was, now = np.asarray(image).astype(int), np.asarray(done.image).astype(int)
+    assert np.array_equal(now[60:120, 40:100], was[60:120, 40:100])
+    assert np.abs(now[:20] - was[:20]).max() > 2
+    # The whole picture, unmasked, would have moved the logo too.
+    free = color_normalize(image, renders.NORTHWIND)
+    assert not np.array_equal(np.asarray(free.image)[60:120, 40:100], was[60:120, 40:100])
+
+
+def test_the_edge_of_a_kept_box_is_soft_outside_it() -> None:
+    mask = colour_mask((200, 200), (Box(left=80, top=80, right=120, bottom=120),), ())
+    assert mask is not None
+    row = np.asarray(mask.image)[100].astype(int)
+    assert row[80:120].max() == 0
+    assert row[60] == row[140] == 255
+    assert np.abs(np.diff(row[121:160])).max() < 128
+    assert 0 < row[122] < 255
+
+
+def test_a_mask_file_says_where_colours_may_move_and_facts_say_by_how_much() -> None:
+    halves = Image.new("L", (256, 256), 0)
+    halves.paste(255, (128, 0, 256, 256))
+    mask = colour_mask((256, 256), (), [("halves.png", orders.encoded(halves))])
+    assert mask is not None
+    done = color_normalize(orders.art(), renders.NORTHWIND, mask.image)
+    was, now = np.asarray(orders.art()).astype(int), np.asarray(done.image).astype(int)
+    assert np.array_equal(now[:, :128], was[:, :128])
+    assert np.abs(now[:, 128:] - was[:, 128:]).max() > 2
+    facts = done.facts()
+    assert facts["color-normalize.moved_share"] == "0.500"
+    moved = [float(facts[f"color-normalize.moved_delta_e00_{when}"]) for when in ("before", "after")]
+    whole = [float(facts[f"color-normalize.delta_e00_{when}"]) for when in ("before", "after")]
+    assert moved[1] < moved[0]
+    assert whole[1] < whole[0]
+
+
+def test_grey_in_a_mask_moves_in_part() -> None:
+    def moved(level: int) -> float:
+        mask = Image.new("L", (256, 256), level)
+        done = color_normalize(orders.art(), renders.NORTHWIND, mask)
+        return float(np.abs(np.asarray(done.image).astype(int) - np.asarray(orders.art()).astype(int)).mean())
+
+    assert 0 < moved(150) < moved(255)
+
+
+def test_a_mask_that_leaves_nothing_leaves_everything() -> None:
+    done = color_normalize(orders.art(), renders.NORTHWIND, Image.new("L", (256, 256), 0))
+    assert (done.changed, done.note) == (False, "the mask leaves nothing to move")
+
+
+def test_a_mask_of_another_size_is_resized_and_says_so() -> None:
+    mask = colour_mask((256, 256), (), [("small.png", orders.encoded(Image.new("L", (64, 32), 255)))])
+    assert mask is not None
+    assert mask.image.size == (256, 256)
+    assert mask.note == "mask 'small.png', resized from 64 x 32"
+
+
+def test_several_masks_each_keep_what_they_keep() -> None:
+    left, right = Image.new("L", (8, 8), 255), Image.new("L", (8, 8), 255)
+    left.paste(0, (0, 0, 2, 8))
+    right.paste(0, (6, 0, 8, 8))
+    mask = colour_mask((8, 8), (), [("l", orders.encoded(left)), ("r", orders.encoded(right))])
+    assert mask is not None
+    assert np.asarray(mask.image)[0].tolist() == [0, 0, 255, 255, 255, 255, 0, 0]
+
+
+def test_a_mask_that_is_no_picture_is_refused() -> None:
+    with pytest.raises(Poison, match=r"'notes\.txt' is no picture"):
+        colour_mask((8, 8), (), [("notes.txt", b"where the sky is")])
