@@ -84,10 +84,11 @@ def _size(measured: Numbers, request: RenderRequest, missing: list[str]) -> list
         missing.append("size")
         return []
     job = request.job
-    if (width, height) == (job.width, job.height):
+    wanted = (job.width * job.upscale, job.height * job.upscale)
+    if (width, height) == wanted:
         return []
-    evidence = f"{width:g} x {height:g} pixels, {job.width} x {job.height} were asked for"
-    return [_defect(SIZE, "size", width * height, job.width * job.height, evidence)]
+    evidence = f"{width:g} x {height:g} pixels, {wanted[0]} x {wanted[1]} were asked for"
+    return [_defect(SIZE, "size", width * height, wanted[0] * wanted[1], evidence)]
 
 
 def _latents(measured: Numbers, limits: Mapping[str, float], missing: list[str]) -> list[Defect]:

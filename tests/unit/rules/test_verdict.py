@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -325,3 +326,14 @@ def test_checks_that_are_not_in_force_are_not_missed():
     few = load_ruleset({**config(), "verdict.yml": verdicts, "failure-modes.yml": modes, "pipeline.yml": pipeline})
     judged = judge(inspection(), rendering(latents=SOUND_LATENTS), routed(POSTER, few), few)
     assert (judged.verdict, judged.scores) == (Verdict.ACCEPT, {})
+
+
+@pytest.mark.parametrize(("upscale", "side", "verdict"), [(2, 2048.0, Verdict.ACCEPT), (4, 2048.0, Verdict.REJECT)])
+def test_what_is_enlarged_is_wanted_at_the_size_it_is_delivered_in(upscale: int, side: float, verdict: Verdict):
+    plain = routed(PICTURE)
+    request = replace(plain, job=replace(plain.job, upscale=upscale))
+    seen = inspection(size__width_px=side, size__height_px=side)
+    judged = judge(seen, rendering(), request, ruleset())
+    assert judged.verdict is verdict
+    if verdict is Verdict.REJECT:
+        assert "4096 x 4096 were asked for" in judged.defects[0].evidence
