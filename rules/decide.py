@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from rules.engines import EngineProfile
+from rules.files import unusable
 from rules.ladder import Exhausted, derived_seed, next_repair
 from rules.routing import Rule, facts_of
 from rules.ruleset import Ruleset
@@ -189,7 +190,7 @@ def _request(
         ruleset_id=ruleset.id,
         cost_spent_usd=0,
     )
-    refusal = profile.refuses(request.sampling, request)
+    refusal = unusable(job.files, profile, ruleset.engines) or profile.refuses(request.sampling, request)
     return (request, ()) if refusal is None else (None, (f"{refusal}.",))
 
 

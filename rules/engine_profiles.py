@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from rules.engines import (
     DISTILLED_ONLY,
+    ENCODERS,
+    FINISHING_ROLES,
     SCHEDULERS,
     UNSUITED,
     EngineKind,
     EngineProfile,
+    Loading,
+    Offload,
+    Quantise,
     SamplingPreset,
     TextSkill,
 )
+from rules.hosting import parse_hosted
 from rules.tree import Node, Scalar, nearest
 from schemas.events import FileRole, Preset
 
 REQUIRED: Final = (
     "kind",
     "model",
+    "licence",
     "schedulers",
     "steps",
     "guidance",
@@ -35,6 +43,22 @@ REQUIRED: Final = (
     "expected_s",
     "timeout_s",
 )
+OWNERS: Final[Mapping[str, tuple[EngineKind, ...]]] = {
+    "revision": (EngineKind.SD3,),
+    "precision": (EngineKind.SD3,),
+    "loading": (EngineKind.SD3,),
+    "prompt_limits": (EngineKind.SD3,),
+    "edits": (EngineKind.SD3,),
+    "hosted": (EngineKind.SD3, EngineKind.HTTP),
+    "art": (EngineKind.TYPESET,),
+}
+"""Keys that only some kinds of engine read: on another kind they would promise what nobody does."""
+NEEDED: Final[Mapping[EngineKind, tuple[str, ...]]] = {
+    EngineKind.SD3: ("precision", "prompt_limits"),
+    EngineKind.HTTP: ("hosted",),
+}
+OPTIONAL: Final = ("distilled", "text_max_chars", *OWNERS)
+REVISION: Final = re.compile(r"[0-9a-f]{40}")
 
 
 def parse_engines(root: Node) -> Mapping[str, EngineProfile]:
@@ -42,22 +66,37 @@ def parse_engines(root: Node) -> Mapping[str, EngineProfile]:
     table = root.fields(["engines"])["engines"].table()
     if not table:
         raise root.bad("names no engine", "add a profile")
-    return {name: _profile(name, table[name]) for name in sorted(table)}
+    engines = {name: _profile(name, table[name]) for name in sorted(table)}
+    painters = [e.id for e in engines.values() if e.kind is not EngineKind.TYPESET]
+    for profile in engines.values():
+        if profile.art is not None:
+            table[profile.id].table()["art"].choice(painters, "engine that paints")
+    return engines
 
 
 def _profile(name: str, node: Node) -> EngineProfile:
-    f = node.fields(REQUIRED, ["distilled", "precision", "text_max_chars"])
+    f = node.fields(REQUIRED, OPTIONAL)
+    kind = EngineKind(f["kind"].choice(list(EngineKind), "engine kind"))
+    _check_keys(kind, node, f)
     distilled = f["distilled"].flag() if "distilled" in f else False
     schedulers = {s: _scheduler(s, n, distilled=distilled) for s, n in sorted(f["schedulers"].table().items())}
     if not schedulers:
         raise f["schedulers"].bad("allows no scheduler", "name one, or none: {} for an engine that does not sample")
     steps = _range(f["steps"])
+    roles = tuple(FileRole(r) for r in f["file_roles"].choices([*_roles()], "file role of an engine"))
     profile = EngineProfile(
         id=name,
-        kind=EngineKind(f["kind"].choice(list(EngineKind), "engine kind")),
+        kind=kind,
         model=f["model"].text(),
+        revision=_revision(f["revision"]) if "revision" in f else "",
+        licence=f["licence"].text(),
         distilled=distilled,
         precision=f["precision"].choice(["bf16", "fp16", "fp32"], "precision") if "precision" in f else "none",
+        loading=_loading(f["loading"]) if "loading" in f else Loading(),
+        hosted=parse_hosted(f["hosted"], roles) if "hosted" in f else None,
+        prompt_limits=_limits(f["prompt_limits"]) if "prompt_limits" in f else {},
+        edits=f["edits"].flag() if "edits" in f else False,
+        art=f["art"].text() if "art" in f else None,
         schedulers=schedulers,
         steps=(int(steps[0]), int(steps[1])),
         guidance=_range(f["guidance"]),
@@ -68,7 +107,7 @@ def _profile(name: str, node: Node) -> EngineProfile:
         text=TextSkill(f["text"].choice(list(TextSkill), "text skill")),
         text_max_chars=f["text_max_chars"].integer(1, 500) if "text_max_chars" in f else 500,
         negative_prompt=f["negative_prompt"].flag(),
-        file_roles=tuple(FileRole(r) for r in f["file_roles"].choices(list(FileRole), "file role")),
+        file_roles=roles,
         price_per_image_usd=f["price_per_image_usd"].number(0, 100),
         price_per_second_usd=f["price_per_second_usd"].number(0, 100),
         expected_s=f["expected_s"].number(0, 3600),
@@ -77,7 +116,41 @@ def _profile(name: str, node: Node) -> EngineProfile:
     for key in ("standard", "safe"):
         if refusal := profile.refuses_sampling(profile.preset(Preset(key))):
             raise f[key].bad(refusal, "change the preset or what the profile allows")
+    if kind is EngineKind.SD3 and profile.hosted is None and not profile.revision:
+        raise node.bad("pins no revision of its weights", "add revision: the commit of the model's repository")
     return profile
+
+
+def _check_keys(kind: EngineKind, node: Node, f: Mapping[str, Node]) -> None:
+    for key, kinds in OWNERS.items():
+        if key in f and kind not in kinds:
+            raise f[key].bad(f"an engine of kind {kind.value} has no {key}", "remove it")
+    if missing := [k for k in NEEDED.get(kind, ()) if k not in f]:
+        raise node.bad(f"of kind {kind.value} lacks {', '.join(missing)}", "add it")
+
+
+def _roles() -> tuple[FileRole, ...]:
+    return tuple(r for r in FileRole if r not in FINISHING_ROLES)
+
+
+def _revision(node: Node) -> str:
+    if not REVISION.fullmatch(node.text()):
+        raise node.bad(f"{node.text()!r} is no commit", "give all 40 hexadecimal digits: a branch may move")
+    return node.text()
+
+
+def _loading(node: Node) -> Loading:
+    f = node.fields([], ["offload", "quantise", "compile"])
+    return Loading(
+        offload=Offload(f["offload"].choice(list(Offload), "offload")) if "offload" in f else Offload.NONE,
+        quantise=Quantise(f["quantise"].choice(list(Quantise), "quantisation")) if "quantise" in f else Quantise.NONE,
+        compile=f["compile"].flag() if "compile" in f else False,
+    )
+
+
+def _limits(node: Node) -> Mapping[str, int]:
+    f = node.fields([*ENCODERS])
+    return {name: f[name].integer(1, most) for name, most in ENCODERS.items()}
 
 
 def _scheduler(name: str, node: Node, *, distilled: bool) -> Mapping[str, Scalar]:

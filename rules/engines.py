@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from rules.tree import Scalar, nearest
-from schemas.events import FileRef, FileRole, Preset, RenderRequest, Sampling
+from schemas.events import Edit, FileRef, FileRole, Preset, RenderRequest, Sampling
 
 FLOW_CONFIG: Final = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
 """Without these two, DPM++ and its kin run on SD3 without an exception and give noise (latent std 167 to 237)."""
@@ -32,6 +32,11 @@ UNSUITED: Final[Mapping[str, str]] = {
 """Schedulers people try, and why they are not allowed."""
 DISTILLED_ONLY: Final = "FlowMatchEulerDiscreteScheduler"
 """The one scheduler of distilled models: they were trained for its steps."""
+
+ENCODERS: Final[Mapping[str, int]] = {"clip_l": 77, "clip_g": 77, "t5": 512}
+"""Text encoders of SD3, with the most tokens that each can be given. SD3.5 was trained with 256 for T5."""
+FINISHING_ROLES: Final = frozenset({FileRole.COLOUR_MASK})
+"""Files that finishing uses: every engine lets them pass."""
 
 
 class EngineKind(StrEnum):
@@ -204,14 +209,25 @@ class EngineProfile:
             or self.refuses_size(request.job.width, request.job.height)
             or self.refuses_text([p.text for p in request.text.phrases])
             or self.refuses_files(request.job.files)
+            or self.refuses_edit(request.edit)
         )
+
+    def uses(self, role: FileRole) -> bool:
+        """Whether a file of this role has a use here, in the engine or in finishing."""
+        return role in self.file_roles or role in FINISHING_ROLES
 
     def refuses_files(self, files: Sequence[FileRef]) -> str | None:
         """Why it cannot use these files, or None: a file that is left unused in silence misleads."""
         for file in files:
-            if file.role not in self.file_roles:
-                return f"{self.id} cannot use {file.name!r} as {file.role.value}; leave the file away"
+            if not self.uses(file.role):
+                return f"{self.id} cannot use {file.name!r} as {file.role.value}"
         return None
+
+    def refuses_edit(self, edit: Edit | None) -> str | None:
+        """Why it cannot redo parts of a picture, or None."""
+        if edit is None or self.edits:
+            return None
+        return f"{self.id} draws whole pictures and cannot redo {len(edit.boxes)} part(s) of one"
 
     def refuses_text(self, phrases: list[str]) -> str | None:
         """Why it cannot be trusted with this text, or None."""

@@ -11,6 +11,12 @@ from typing import Final
 from rules.tree import Node
 from schemas.events import FileRole, Risk
 
+
+def file_tag(role: FileRole) -> str:
+    """Tag of a job that comes with a file of this role."""
+    return f"file-{role.value.replace('_', '-')}"
+
+
 BUILT_IN: Final = (
     "text",
     "strict-text",
@@ -24,7 +30,7 @@ BUILT_IN: Final = (
     "unclosed-quote",
     "unquoted-text",
     "too-long",
-    *(f"file-{role.value.replace('_', '-')}" for role in FileRole),
+    *(file_tag(role) for role in FileRole),
 )
 """Tags that need more than a word list."""
 RISKS: Final = tuple(r.value for r in Risk)

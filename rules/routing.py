@@ -8,9 +8,10 @@ from typing import Final
 
 from rules.conditions import All, Always, Condition, Facts, HasTag, Not, holds, parse_condition
 from rules.engines import EngineProfile, TextSkill
+from rules.lexicon import file_tag
 from rules.reach import shadow, witness
 from rules.tree import Node, nearest
-from schemas.events import Job, Lane, Phrase, Preset, Risk, Tag
+from schemas.events import FileRole, Job, Lane, Phrase, Preset, Risk, Tag
 
 REFUSE: Final = "refuse"
 PRIMARY: Final = "primary_generator"
@@ -84,6 +85,7 @@ def parse_routing(
         rules.append(rule)
     _check_reach(rules, lines)
     _check_text(rules, lines, engines)
+    _check_files(rules, lines, engines)
     return Routing(rules=tuple(rules))
 
 
@@ -104,6 +106,12 @@ def _rule(node: Node, engines: Mapping[str, str], tags: frozenset[str], brands: 
 def _check_reach(rules: list[Rule], lines: Mapping[str, Node]) -> None:
     conditions = {r.name: r.when for r in rules}
     for rule in rules:
+        if witness(rule.when, []) is None:
+            raise lines[rule.name].bad(
+                f"the rule {rule.name!r} can never fire: what it asks for in line {lines[rule.name].line} "
+                "excludes itself",
+                "change its conditions",
+            )
         if hiders := shadow(conditions, rule.name):
             where = ", ".join(f"{n!r} (line {lines[n].line})" for n in hiders)
             raise lines[rule.name].bad(
@@ -123,4 +131,20 @@ def _check_text(rules: list[Rule], lines: Mapping[str, Node], engines: Mapping[s
             raise lines[rule.name].bad(
                 f"the rule {rule.name!r} may send wanted text to {rule.engine}, which cannot set any",
                 "add {not: {tag: text}}, or put a rule for text before it",
+            )
+
+
+def _check_files(rules: list[Rule], lines: Mapping[str, Node], engines: Mapping[str, EngineProfile]) -> None:
+    """A rule that takes work for its file sends it where the file is used."""
+    for rule in rules:
+        if rule.engine is None:
+            continue
+        for role in FileRole:
+            named = HasTag(file_tag(role))
+            if engines[rule.engine].uses(role) or witness(All((rule.when, Not(named))), []) is not None:
+                continue
+            able = [e.id for e in engines.values() if e.uses(role)]
+            raise lines[rule.name].bad(
+                f"the rule {rule.name!r} sends work with a {role.value} to {rule.engine}, which cannot use it",
+                f"use {' or '.join(sorted(able))}" if able else "refuse such work: no engine can",
             )

@@ -10,7 +10,8 @@ from typing import Final
 from rules.brands import Brand
 from rules.characters import View, bidi, composed, hidden, mixed_words, skeleton, without_hidden
 from rules.contract import text_contract
-from rules.lexicon import find_words
+from rules.files import file_reasons
+from rules.lexicon import file_tag, find_words
 from rules.personal import find_personal
 from rules.quotes import Quote, Quoted, find_quotes
 from rules.ruleset import Ruleset
@@ -108,7 +109,9 @@ def _frame(job: Job, brand: Brand | None, ruleset: Ruleset, notes: _Notes) -> No
         mend = nearest(job.brand, ruleset.brands)
         notes.raise_to(Risk.REFUSED, f"There is no brand {job.brand!r}; {mend} Leave brand away for work without one.")
     for file in job.files:
-        notes.field(f"file-{file.role.value.replace('_', '-')}", file.name)
+        notes.field(file_tag(file.role), file.name)
+    for reason in file_reasons(job, ruleset.postprocess):
+        notes.raise_to(Risk.REFUSED, reason)
     for text in job.required_text:
         if not without_hidden(text).strip():
             notes.raise_to(Risk.REFUSED, "A required text is empty; write it out or remove it.")

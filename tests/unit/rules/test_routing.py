@@ -8,8 +8,9 @@ import pytest
 
 from rules.conditions import All, Always, AnyOf, Bounded, Condition, Facts, HasTag, IsOneOf, Not, holds
 from rules.reach import OTHER, shadow, witness
-from schemas.events import FileRef, FileRole, Job, Lane, Preset
-from tests.unit.rules.samples import LOGO, job, refused, routed, ruleset
+from rules.ruleset import load_ruleset
+from schemas.events import Box, Edit, FileRef, FileRole, Job, Lane, Preset
+from tests.unit.rules.samples import LOGO, changed, job, refused, routed, ruleset
 
 TAG, OTHER_TAG = HasTag("people"), HasTag("text")
 CRITICAL = IsOneOf("lane", ("critical",))
@@ -131,9 +132,97 @@ def test_an_engine_that_cannot_do_it_is_a_refusal_with_the_reason(fields: dict[s
     assert any(needle in r for r in refused(job("a cup", **fields)))
 
 
-def test_a_file_that_no_engine_uses_is_not_left_out_in_silence():
-    mask = FileRef(role=FileRole.MASK, name="mask.png", sha256="d" * 64, media_type="image/png", size_bytes=1)
-    assert "cannot use 'mask.png' as mask" in refused(job("a cup", files=(mask,)))[0]
+def file(role: FileRole, name: str = "", media_type: str = "image/png") -> FileRef:
+    name = name or f"{role.value}.png"
+    return FileRef(role=role, name=name, sha256="d" * 64, media_type=media_type, size_bytes=1)
+
+
+INIT, MASK = file(FileRole.INIT_IMAGE), file(FileRole.MASK)
+LAYOUT = file(FileRole.LAYOUT, "layout.json", "application/json; charset=utf-8")
+COLOURS, STYLE = file(FileRole.COLOUR_MASK), file(FileRole.STYLE_REFERENCE)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "files", "engine", "rule"),
+    [
+        ("a cup", (INIT,), "sd3.5-large", "otherwise"),
+        ("a cup, linocut", (INIT,), "sd3.5-flash", "sketches"),
+        ("a poster “OPEN”", (INIT,), "ideogram-v1", "lettering"),
+        ("a poster “OPEN”", (INIT, MASK), "sd3.5-large", "masked-part"),
+        ("a poster “OPEN”", (LAYOUT, LOGO, LOGO, INIT), "typeset", "supplied-logo"),
+        ("a poster “OPEN”", (LAYOUT,), "typeset", "supplied-layout"),
+        ("a cup", (COLOURS,), "sd3.5-large", "branded-pictures"),
+    ],
+)
+def test_files_lead_to_an_engine_that_uses_them(prompt: str, files: tuple[FileRef, ...], engine: str, rule: str):
+    request = routed(job(prompt, files=files, brand="northwind-coffee" if COLOURS in files else ""))
+    assert (request.engine, request.rule) == (engine, rule)
+
+
+@pytest.mark.parametrize(
+    ("files", "engine", "reason"),
+    [
+        ((STYLE,), None, "sd3.5-large cannot use 'style_reference.png' as style_reference; no engine here can; leave"),
+        (
+            (INIT, MASK),
+            "ideogram-v1",
+            "ideogram-v1 cannot use 'mask.png' as mask; sd3.5-large, sd3.5-medium can; ask for such an engine",
+        ),
+        (
+            (INIT, MASK, LOGO),
+            None,
+            "typeset cannot use 'mask.png' as mask; sd3.5-large, sd3.5-medium can, but not together with the other",
+        ),
+    ],
+)
+def test_a_file_that_the_engine_cannot_use_is_a_refusal_with_those_that_can(
+    files: tuple[FileRef, ...], engine: str | None, reason: str
+):
+    assert refused(job("a cup", files=files, engine=engine))[0].startswith(reason)
+
+
+def test_a_worker_refuses_what_its_profile_has_lost_since():
+    large, medium = ruleset().engines["sd3.5-large"], ruleset().engines["sd3.5-flash"]
+    masked = routed(job("a cup", files=(INIT, MASK)))
+    assert large.refuses(masked.sampling, masked) is None
+    assert medium.refuses_files(masked.job.files) == "sd3.5-flash cannot use 'mask.png' as mask"
+    edit = Edit(source_sha256="b" * 64, boxes=(Box(left=0, top=0, right=8, bottom=8),), strength=0.9)
+    assert large.refuses_edit(edit) is None
+    assert medium.refuses_edit(edit) == "sd3.5-flash draws whole pictures and cannot redo 1 part(s) of one"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"upscale": 3}, "upscale is 3; ask for 1, 2 or 4."),
+        ({"upscale": 4, "width": 2048, "height": 2064}, "8192 x 8256 pixels are wanted, 67108864 in all"),
+        ({"files": (MASK,)}, "The mask 'mask.png' says what of a picture is redone, and no init_image came with it"),
+        ({"files": (INIT, MASK, MASK)}, "2 files came as mask ('mask.png', 'mask.png'); send one."),
+        ({"files": (LAYOUT, LAYOUT)}, "2 files came as layout"),
+        (
+            {"files": (file(FileRole.LAYOUT, "layout.png"),)},
+            "The file 'layout.png' is image/png, as layout it must be application/json.",
+        ),
+        (
+            {"files": (file(FileRole.LOGO, "logo.svg", "image/svg+xml"),)},
+            "The file 'logo.svg' is image/svg+xml, as logo it must be image/png or image/jpeg or image/webp.",
+        ),
+        ({"files": (file(FileRole.LOGO, "logo", ""),)}, "The file 'logo' is of no type, as logo"),
+        ({"files": (COLOURS,)}, "The colour_mask 'colour_mask.png' is for the colours of a brand; name the brand"),
+    ],
+)
+def test_files_and_sizes_that_make_no_sense_are_refused_with_the_mend(fields: dict[str, Any], reason: str):
+    assert refused(job("a cup", **fields))[0].startswith(reason)
+
+
+def test_a_colour_mask_needs_the_step_that_uses_it():
+    rules = load_ruleset(changed("pipeline.yml", "  - postprocess: color-normalize\n", ""))
+    (reason,) = refused(job("a cup", files=(COLOURS,), brand="northwind-coffee"), rules)
+    assert "is for color-normalize, which is not in force here" in reason
+
+
+def test_an_enlarged_picture_is_rendered_at_its_own_size():
+    assert routed(job("a cup", upscale=4, width=1024, height=1024)).job.upscale == 4
 
 
 def test_lettering_is_kept_out_by_a_negative_prompt_where_the_engine_takes_one():

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from rules.engines import SamplingPreset
+from rules.engines import EngineKind, Hosted, HostedApi, Loading, Offload, Quantise, SamplingPreset
 from rules.ruleset import FILES, from_document, load_ruleset
 from schemas.errors import BadConfig, Poison
 from schemas.events import FailureKind, Preset, Rung
@@ -181,7 +181,91 @@ WRONG = [
     ("engines.yml", "max_batch:\n      - {pixels: 2359296, batch: 8}", "max_batch: []", None, "is empty"),
     ("engines.yml", "    schedulers:\n      none: {}", "    schedulers: {}", None, "allows no scheduler"),
     ("engines.yml", DISTILLED, f"{DISTILLED}      FlowMatchHeunDiscreteScheduler: {{}}\n", None, "distilled"),
+    (
+        "engines.yml",
+        '    revision: "ceddf0a7fdf2064ea28e2213e3b84e4afa170a0f"\n',
+        "",
+        "sd3.5-large:",
+        "pins no revision of its weights",
+    ),
+    ("engines.yml", '"ceddf0a7fdf2064ea28e2213e3b84e4afa170a0f"', "main", "main", "'main' is no commit"),
+    ("engines.yml", "    licence: Stability AI Community License\n", "", "sd3.5-large:", "lacks licence"),
+    ("engines.yml", "    precision: bf16\n", "", "sd3.5-large:", "of kind sd3 lacks precision"),
+    ("engines.yml", "    prompt_limits: {clip_l: 77, clip_g: 77, t5: 256}\n", "", None, "lacks prompt_limits"),
+    ("engines.yml", "t5: 256}", "t5: 2560}", None, "is 2560, want 1 to 512"),
+    ("engines.yml", "clip_g: 77, t5", "clip_h: 77, t5", None, "unknown key 'clip_h'"),
+    ("engines.yml", "    edits: true\n", "    edits: maybe\n", None, "want true or false"),
+    (
+        "engines.yml",
+        "    edits: true\n",
+        "    loading: {offload: modl}\n",
+        "modl",
+        "there is no offload 'modl'; did you mean 'model'",
+    ),
+    ("engines.yml", "    edits: true\n", "    loading: {quantise: int4}\n", "int4", "there is no quantisation 'int4'"),
+    (
+        "engines.yml",
+        "    kind: typeset\n",
+        "    kind: typeset\n    edits: true\n",
+        "edits",
+        "an engine of kind typeset has no edits",
+    ),
+    (
+        "engines.yml",
+        "    kind: http\n    model: V_1\n",
+        "    kind: http\n    revision: a\n    model: V_1\n",
+        "revision: a",
+        "an engine of kind http has no revision",
+    ),
+    ("engines.yml", "art: sd3.5-large\n", "art: sd3.5-larg\n", "sd3.5-larg", "did you mean 'sd3.5-large'"),
+    ("engines.yml", "art: sd3.5-large\n", "art: typeset\n", "art:", "there is no engine that paints 'typeset'"),
+    ("engines.yml", "file_roles: [logo]", "file_roles: [colour_mask]", None, "no file role of an engine 'colour_mask'"),
+    ("engines.yml", "api: ideogram\n", "api: ideograph\n", "ideograph", "did you mean 'ideogram'"),
+    (
+        "engines.yml",
+        "url: https://api.ideogram.ai\n      in_flight: 10",
+        "url: https://api.ideogram.ai\n      in_flight: 11",
+        "in_flight: 11",
+        "is 11, want 1 to 10",
+    ),
+    ("engines.yml", "[describe, remix, upscale]", "[describe, upscale]", None, "may not remix"),
+    ("engines.yml", "[describe, remix, upscale]", "[remx]", "remx", "no operation of ideogram 'remx'"),
+    (
+        "engines.yml",
+        "operations: [remix]\n",
+        "operations: [remix, upscale]\n",
+        None,
+        "no operation of stability 'upscale'",
+    ),
+    ("engines.yml", "https://api.ideogram.ai", "http://api.ideogram.ai", "http:", "the key would travel in the open"),
+    ("engines.yml", "https://api.ideogram.ai", "ftp://api.ideogram.ai", "ftp:", "is no address of the web"),
+    ("engines.yml", "https://api.ideogram.ai", "api.ideogram.ai", None, "is no address of the web"),
+    ("engines.yml", "https://api.ideogram.ai", "https://[", None, "is no address"),
+    ("engines.yml", "https://api.ideogram.ai", "https://api.ideogram.ai:x", None, "is no address"),
+    ("engines.yml", "https://api.ideogram.ai", "https://key@api.ideogram.ai", None, "keys come from the settings"),
+    ("engines.yml", "https://api.ideogram.ai", "https://api.ideogram.ai?key=1", None, "keys come from the settings"),
     ("routing.yml", "use: typeset", "use: typset", "typset", "did you mean 'typeset'"),
+    (
+        "routing.yml",
+        "when: {tag: file-mask}",
+        "when: {all: [{tag: text}, {not: {tag: text}}]}",
+        "masked-part",
+        "excludes itself",
+    ),
+    (
+        "routing.yml",
+        "{tag: file-mask}\n    use: sd3.5-large\n",
+        "{tag: file-mask}\n    use: typeset\n",
+        "masked-part",
+        "sends work with a mask to typeset, which cannot use it; use sd3.5-large or sd3.5-medium",
+    ),
+    (
+        "routing.yml",
+        "{tag: file-mask}\n    use: sd3.5-large\n",
+        "{tag: file-style-reference}\n    use: sd3.5-large\n",
+        "masked-part",
+        "refuse such work: no engine can",
+    ),
     ("routing.yml", "{tag: file-logo}", "{tag: file-lgo}", "file-lgo", "did you mean 'file-logo'"),
     (
         "routing.yml",
@@ -380,3 +464,49 @@ def test_profiles_know_sizes_prices_and_presets():
     )
     assert "up to 1638400 pixels" in str(large.refuses_size(4096, 4096))
     assert ruleset().ladder.failures[FailureKind.CORRUPT_OUTPUT] == "corrupt-bytes"
+
+
+def test_a_hosted_engine_without_roles_needs_no_operation():
+    ideogram = config()["engines.yml"].replace("      operations: [describe, remix, upscale]\n", "")
+    start = ideogram.index("  ideogram-v1:")
+    end = ideogram.index("  typeset:")
+    ideogram = ideogram[:start] + ideogram[start:end].replace("[init_image]", "[]") + ideogram[end:]
+    assert load_ruleset({**config(), "engines.yml": ideogram}).engines["ideogram-v1"].hosted == Hosted(
+        api=HostedApi.IDEOGRAM, model="V_1", url="https://api.ideogram.ai", in_flight=10
+    )
+    masked = changed("engines.yml", "https://api.ideogram.ai", "https://api.ideogram.ai/")["engines.yml"]
+    at = masked.index("  ideogram-v1:")
+    masked = masked[:at] + masked[at:].replace("[init_image]", "[init_image, mask]", 1)
+    with pytest.raises(BadConfig, match="takes files as mask, which ideogram cannot use"):
+        load_ruleset({**config(), "engines.yml": masked})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:1", "[::1]:9"])
+def test_a_server_on_this_machine_needs_no_encryption(host: str):
+    files = changed("engines.yml", "https://api.ideogram.ai", f"http://{host}/")
+    hosted = load_ruleset(files).engines["ideogram-v1"].hosted
+    assert hosted is not None
+    assert hosted.url == f"http://{host}"
+
+
+def test_profiles_say_what_a_worker_must_know_to_load_and_to_call():
+    engines = ruleset().engines
+    large, flash, typeset = engines["sd3.5-large"], engines["sd3.5-flash"], engines["typeset"]
+    assert large.prompt_limits == {"clip_l": 77, "clip_g": 77, "t5": 256}
+    assert (large.edits, flash.edits, large.loading) == (True, False, Loading())
+    # Two backends behind one profile: weights of one's own, whose revision nobody can know here, and the API.
+    assert (flash.kind, flash.revision) == (EngineKind.SD3, "")
+    assert flash.hosted is not None
+    assert flash.hosted.api is HostedApi.STABILITY
+    assert (typeset.art, typeset.revision, typeset.hosted) == ("sd3.5-large", "", None)
+    for engine in engines.values():
+        assert engine.licence
+        assert engine.kind is not EngineKind.SD3 or len(engine.revision) in {0, 40}
+    loaded = load_ruleset(
+        changed("engines.yml", "    edits: true\n", "    loading: {offload: model, quantise: nf4, compile: true}\n")
+    ).engines["sd3.5-large"]
+    assert loaded.loading == Loading(offload=Offload.MODEL, quantise=Quantise.NF4, compile=True)
+    assert (
+        load_ruleset(changed("engines.yml", "    edits: true\n", "    loading: {}\n")).engines["sd3.5-large"].loading
+        == Loading()
+    )
