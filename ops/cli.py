@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "submit": "submit:submit",
     "tail": "tail:tail",
     "inspect": "inspect:inspect",
+    "engines": "engines:app",
     "report": "report:report",
     "audit": "audit:app",
     "hold": "hold:app",
