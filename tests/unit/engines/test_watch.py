@@ -1,0 +1,93 @@
+"""When a batch is cancelled: after its time, or where it could not be done before a stop."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.worker_drain import Drain
+from rules.engines import EngineKind
+from tests import renders
+from workers.engines.port import Cancelled
+from workers.watch import HARD_SHARE, REST_S, BatchWatch, Cause, limit_s
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def silent(_done: int, _of: int) -> None:
+    """Nobody listens."""
+
+
+def watch(clock: Clock, drain: Drain, *, warm: bool = True) -> BatchWatch:
+    return BatchWatch(limit_s=10, drain=drain, tell=silent, warm=warm, clock=clock)
+
+
+def test_a_batch_may_take_its_time_and_not_more():
+    clock = Clock()
+    its = watch(clock, Drain())
+    clock.now += 10
+    its.step(1, 28)
+    clock.now += 0.1
+    with pytest.raises(Cancelled):
+        its.step(2, 28)
+    assert its.cause is Cause.TIMEOUT
+
+
+def test_loading_and_compiling_are_not_the_batchs_time():
+    clock = Clock()
+    its = watch(clock, Drain(), warm=False)
+    clock.now += 300
+    its.step(1, 28)
+    clock.now += 10
+    its.step(2, 28)
+    clock.now += 0.1
+    with pytest.raises(Cancelled):
+        its.step(3, 28)
+
+
+@pytest.mark.parametrize(("left_s", "cancelled"), [(REST_S + 9.5, False), (REST_S + 8.5, True)])
+def test_after_a_stop_a_batch_goes_on_only_if_it_can_be_done_in_time(left_s: float, cancelled: bool):
+    clock, drain = Clock(), Drain()
+    its = watch(clock, drain)
+    clock.now += 1
+    its.step(1, 10)
+    drain.begin(clock.now + left_s)  # nine steps of a second are to come
+    if not cancelled:
+        its.step(1, 10)
+        return
+    with pytest.raises(Cancelled):
+        its.step(1, 10)
+    assert its.cause is Cause.STOP
+
+
+def test_a_batch_whose_pace_is_not_known_goes_on_until_the_time_is_up():
+    clock, drain = Clock(), Drain()
+    its = watch(clock, drain)
+    drain.begin(clock.now + REST_S + 2)
+    clock.now += 1
+    its.step(0, 0)
+    clock.now += 1.5
+    with pytest.raises(Cancelled):
+        its.step(0, 0)
+
+
+def test_every_step_is_told():
+    told: list[tuple[int, int]] = []
+    its = BatchWatch(limit_s=10, drain=Drain(), tell=lambda done, of: told.append((done, of)))
+    its.step(1, 2)
+    its.step(2, 2)
+    assert told == [(1, 2), (2, 2)]
+
+
+def test_a_batch_has_the_time_of_its_pictures_and_ends_before_its_process_does():
+    profile = renders.profile(EngineKind.SIMULATOR)  # 60 s a picture
+    assert limit_s(profile, 1, 600) == 60
+    assert limit_s(profile, 4, 600) == 240
+    assert limit_s(profile, 16, 600) == HARD_SHARE * 600
