@@ -76,6 +76,9 @@ class Settings(BaseModel):
     c2pa_development_key: bool = Field(
         default=False, description="Without such files, sign with a key made in state_dir, labelled as such."
     )
+    fonts_dir: Path | None = Field(
+        None, description="Folder with a team's own fonts (.ttf, .otf, .ttc), for characters the others lack."
+    )
     stand_in: bool = Field(
         default=True, description="Let the simulator stand in for engines of the ruleset that nobody serves."
     )

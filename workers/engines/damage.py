@@ -12,9 +12,10 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from workers import colour
-from workers.engines import fonts, poster
+from workers.engines import fonts, placement, poster
 from workers.engines.palette import Palette
-from workers.engines.typography import Style, draw_block, set_block
+from workers.engines.shaping import Style
+from workers.engines.typography import set_block
 
 
 class Damage(StrEnum):
@@ -104,12 +105,12 @@ def _another(character: str) -> str:
 def add_stray_text(image: Image.Image, palette: Palette, rng: np.random.Generator) -> None:
     """A line that nobody asked for, at the calmest place that is left."""
     phrase = _STRAY[int(rng.integers(len(_STRAY)))]
-    style = Style(face=fonts.SANS_BLACK, tracking=0.03, leading=1.2, share=1.0)
+    style = Style(face=fonts.SANS_BLACK, others=fonts.ALL, tracking=0.03, leading=1.2, share=1.0)
     short = min(image.size)
     block = set_block([phrase], [style], 0.62 * short, 0.2 * short, 0.075 * short)
-    box = poster.calmest(poster.unrest(image), (block.width, block.height), edge=0.06 * short)
-    ink = poster.readable_ink(image, box, palette)
-    draw_block(image, block, box[0], box[1], align=0.0, inks=[ink])
+    calm = placement.measure(image)
+    spot = placement.calmest(calm, (block.width, block.height), image.size, edge=0.06 * short)
+    poster.draw(image, [poster.Setting(block=block, at=(spot.box[0], spot.box[1]), align=0.0)], palette)
 
 
 def cast(image: Image.Image, rng: np.random.Generator) -> Image.Image:

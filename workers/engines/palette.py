@@ -11,6 +11,8 @@ import numpy as np
 from workers import colour
 
 RGB = tuple[int, int, int]
+BLACK: Final[RGB] = (0, 0, 0)
+WHITE: Final[RGB] = (255, 255, 255)
 
 READABLE: Final = 4.5
 """Least contrast of text to its ground: WCAG 2.2, success criterion 1.4.3 (AA, text of any size)."""

@@ -13,7 +13,8 @@ import psutil
 from broker.settings import Settings
 from rules.engines import EngineKind, EngineProfile
 from schemas.errors import BadConfig
-from workers.engines import gpu, weights
+from workers.engines import fonts, gpu, weights
+from workers.engines.art import ArtSource, nobody_paints
 from workers.engines.drawn import PaletteOf
 from workers.engines.port import Engine
 from workers.engines.simulator import Simulator
@@ -47,13 +48,17 @@ class Availability:
         return self.way is not None
 
 
-def build(profile: EngineProfile, settings: Settings, palette_of: PaletteOf) -> Engine:
-    """The engine itself. Raises BadConfig where this machine cannot run it (see `available`)."""
+def build(profile: EngineProfile, settings: Settings, palette_of: PaletteOf, art: ArtSource = nobody_paints) -> Engine:
+    """The engine itself; `art` gives typeset the engine that paints for it.
+
+    Raises BadConfig where this machine cannot run it (see `available`).
+    """
     state = availability(profile, settings)
     match state.way:
         case Way.DRAWN:
-            made = Typeset if profile.kind is EngineKind.TYPESET else Simulator
-            return made(profile, palette_of)
+            if profile.kind is EngineKind.TYPESET:
+                return Typeset(profile, palette_of, art=art, faces=fonts.with_folder(settings.fonts_dir))
+            return Simulator(profile, palette_of)
         case Way.CUDA | Way.CPU:
             from workers.engines.sd3 import load
 

@@ -63,7 +63,7 @@ class Simulator:
         phrases = wanted
         if fate is not None and fate in damage.IN_TEXT:
             phrases = damage.spoil_text(wanted, fate, damage.generator(seed))
-        image = drawn.compose(request, phrases, files, colours)
+        image = drawn.compose(request, phrases, files, colours).image
         if not _applies(fate, request, swatches, spoilt=phrases != wanted):
             fate = None
         image = _spoil_pixels(image, fate, colours, seed)

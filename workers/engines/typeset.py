@@ -1,32 +1,55 @@
-"""The engine `typeset`: exact text from real fonts and logos from their files, over text-free drawn art."""
+"""The engine `typeset`: exact text from real fonts and logos from their files, over text-free art."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 
 from rules.engines import EngineProfile
 from schemas.events import RenderFailure, RenderRequest
-from workers.engines import drawn, palette, poster
+from workers.checks.port import TextReader
+from workers.engines import drawn, fonts, palette, poster
+from workers.engines.art import Art, ArtSource, Painter, art_readers, drawn_art, nobody_paints, own_art, paint
+from workers.engines.fonts import Face
+from workers.engines.logos import BadFile
 from workers.engines.port import NOBODY, Rendered, Watch
 
 
 class Typeset:
-    """Sets the text contract to the letter; what it cannot set is a failure that names why, never a box."""
+    """Sets the text contract to the letter; what it cannot set is a failure that names why, never a box.
+
+    The art is a file of the client's own (role init_image), else painted by the engine that the profile names where
+    `art` gives it, else drawn; the manifest's facts say which, and why it was drawn where another was to paint.
+    `readers` look painted art over for lettering; `faces` show what the house's own fonts lack.
+    """
 
     backend = "typeset"
     device = "cpu"
     resident_bytes = 0
 
-    def __init__(self, profile: EngineProfile, palette_of: drawn.PaletteOf) -> None:
-        self._profile, self._palette_of = profile, palette_of
+    def __init__(
+        self,
+        profile: EngineProfile,
+        palette_of: drawn.PaletteOf,
+        *,
+        art: ArtSource = nobody_paints,
+        readers: Callable[[], Sequence[TextReader]] = art_readers,
+        faces: tuple[Face, ...] | None = None,
+    ) -> None:
+        self._profile, self._palette_of, self._art, self._readers = profile, palette_of, art, readers
+        self._faces = fonts.here() if faces is None else faces
+        self._painted_by = ""
 
     @property
     def model_digest(self) -> str:
-        """Digest of the code, the fonts and the drawing libraries."""
-        return drawn.code_digest("typeset")
+        """Digest of the code, the fonts, the drawing libraries and of what painted last."""
+        own = drawn.code_digest("typeset", self._faces)
+        if not self._painted_by:
+            return own
+        return f"typeset:{hashlib.sha256(f'{own} {self._painted_by}'.encode()).hexdigest()}"
 
     def park(self) -> None:
-        """It holds nothing."""
+        """It holds nothing; the art engine is parked by whoever lent it."""
 
     def batch_key(self, request: RenderRequest) -> str:
         """Requests of one size share a batch."""
@@ -39,14 +62,53 @@ class Typeset:
     def render(
         self, requests: Sequence[RenderRequest], files: Mapping[str, bytes], watch: Watch = NOBODY
     ) -> Sequence[Rendered | RenderFailure]:
-        """One result for each request, in order."""
+        """One result for each request, in order. Raises what the art engine raises: Transient, Fatal, Cancelled."""
+        arts = self._arts(requests, files, watch)
+        return drawn.each(
+            self._profile, requests, lambda request: self._set(request, files, arts[requests.index(request)])
+        )
 
-        def draw(request: RenderRequest) -> Rendered:
-            colours = palette.from_swatches(self._palette_of(request), request.sampling.seed)
-            phrases = [p.text for p in request.text.phrases]
-            image = drawn.compose(request, phrases, files, colours)
-            return Rendered(
-                picture=poster.encode(image), media_type=poster.MEDIA_TYPE, width=image.width, height=image.height
-            )
+    def _arts(self, requests: Sequence[RenderRequest], files: Mapping[str, bytes], watch: Watch) -> list[Art | BadFile]:
+        """The art of each request, in order; what is wrong with its own stands in its place."""
+        arts: list[Art | BadFile | None] = []
+        for request in requests:
+            try:
+                arts.append(own_art(request, files))
+            except BadFile as e:
+                arts.append(e)
+        wanted = [
+            n for n, (art, r) in enumerate(zip(arts, requests, strict=True))
+            if art is None and not self._profile.refuses(r.sampling, r)
+        ]  # fmt: skip
+        painter, why = self._painter() if wanted else (None, "")
+        if painter is not None:
+            painted = paint(painter, [requests[n] for n in wanted], self._readers, watch)
+            for n, art in zip(wanted, painted, strict=True):
+                arts[n] = art
+                self._painted_by = art.painted_by or self._painted_by
+        return [art or drawn_art(why) for art in arts]
 
-        return drawn.each(self._profile, requests, draw)
+    def _painter(self) -> tuple[Painter | None, str]:
+        if self._profile.art is None:
+            return None, ""
+        painter = self._art(self._profile.art)
+        return painter, "" if painter else f"{self._profile.art} is not served by this process"
+
+    def _set(self, request: RenderRequest, files: Mapping[str, bytes], art: Art | BadFile) -> Rendered:
+        if isinstance(art, BadFile):
+            raise art
+        colours = palette.from_swatches(self._palette_of(request), request.sampling.seed)
+        phrases = [p.text for p in request.text.phrases]
+        made = drawn.compose(request, phrases, files, colours, art=art.image, faces=self._faces)
+        own_usd = self._profile.expected_cost_usd
+        return Rendered(
+            picture=poster.encode(made.image),
+            media_type=poster.MEDIA_TYPE,
+            width=made.image.width,
+            height=made.image.height,
+            latents=art.latents,
+            cut=art.cut,
+            keep=made.logos,
+            cost_usd=art.cost_usd + own_usd if art.cost_usd else None,
+            facts=art.facts,
+        )
