@@ -95,14 +95,11 @@ class RenderHandler:
                 # One group, unless its engine was built only now, or the ruleset changed since the batch was chosen.
                 request = job.event.request
                 wanted.setdefault((request.engine, job.engine.batch_key(request)), []).append(n)
-        for (name, _), group in wanted.items():
-            try:
+        for batch_of_one_key in wanted.values():
+            for group in _parts(batch_of_one_key, jobs):
                 answers = self._render([jobs[n] for n in group], files, tries)
-            except OutOfTime:
-                self._remember_time_out([jobs[n] for n in group])
-                raise Fatal(f"{name} did not come back in {self.hard_s:g} s: a fresh process is due") from None
-            for n, answer in zip(group, answers, strict=True):
-                jobs[n] = _answered(jobs[n], answer, self.now_ms())
+                for n, answer in zip(group, answers, strict=True):
+                    jobs[n] = _answered(jobs[n], answer, self.now_ms())
         return jobs
 
     def settle(self, done: Sequence[Job]) -> Sequence[Sequence[Output]]:
@@ -183,7 +180,11 @@ class RenderHandler:
             return BatchWatch(limit_s=limit, drain=self.drain, tell=step, warm=warm)
 
         calls = Calls(thread=self.thread, ask=ask, watch=watch, hard_s=self.hard_s)
-        answers = render(calls, [job.event.request for job in jobs], tries=tries)
+        try:
+            answers = render(calls, [job.event.request for job in jobs], tries=tries)
+        except OutOfTime:
+            self._remember_time_out(jobs)
+            raise Fatal(f"{profile.id} did not come back in {self.hard_s:g} s: a fresh process is due") from None
         self.tell(Word(resident=word.resident))
         return answers
 
@@ -219,6 +220,15 @@ def _requested(event: Event) -> RenderRequested:
     if not isinstance(event, RenderRequested):
         raise Poison(f"a {type(event).__name__} has no business on a render topic")
     return event
+
+
+def _parts(group: Sequence[int], jobs: Sequence[Job]) -> Sequence[Sequence[int]]:
+    """Jobs of one engine and key in batches as large as the engine takes."""
+    first = jobs[group[0]]
+    if first.engine is None:
+        raise Fatal(f"{first.event.request.engine} was to be rendered with no engine")
+    size = first.engine.max_batch(first.event.request)
+    return [group[n : n + size] for n in range(0, len(group), size)]
 
 
 def _not_served(profile: EngineProfile) -> Poison:

@@ -26,6 +26,10 @@ THROWS = "throws"
 SWALLOWS_MEMORY = "swallows memory"
 AWAY = "away"
 HANGS = "hangs"
+CRAWLS = "crawls"
+CRAWL_STEPS = 2000
+CRAWL_S = 0.02
+"""A crawling job takes so many steps of so many seconds: well over half a minute."""
 
 
 def picture(seed: int) -> bytes:
@@ -64,6 +68,10 @@ class Misbehaving:
     ) -> Sequence[Rendered | RenderFailure]:
         """One result each, or whatever the worst job of the batch makes of it."""
         self.calls.append(len(requests))
+        if any(r.prompt == CRAWLS for r in requests):
+            for step in range(CRAWL_STEPS):
+                self.let_go.wait(CRAWL_S)
+                watch.step(step + 1, CRAWL_STEPS)
         return [self._one(r) for r in requests]
 
     def _one(self, request: RenderRequest) -> Rendered | RenderFailure:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from broker.settings import Settings
 from broker.worker_port import Delivery, Record
+from rules.engines import EngineProfile
+from rules.ruleset import Ruleset
 from schemas.errors import Fatal, Poison, Transient
 from schemas.events import FailureKind, FileRef, FileRole, ImageGenerated, Outcome, RenderRequested
 from store import manifests
@@ -17,9 +21,13 @@ from store.artifacts import ArtifactStore, open_store
 from tests.integration import misbehaving
 from tests.integration.misbehaving import Misbehaving, as_is, only, unfinishable, wanted
 from tests.unit.rules import samples
+from workers.engines.pool import Pool
+from workers.engines.port import Engine
 from workers.finish.port import Finish
+from workers.progress import Word
 from workers.render_call import AWAY_TRIES
 from workers.render_handler import RenderHandler
+from workers.watch import REST_S
 
 
 @pytest.fixture
@@ -31,6 +39,14 @@ def handler(store: ArtifactStore, engine: Misbehaving, *, hard_s: float = 30, fi
     return RenderHandler(
         store=store, ruleset=samples.ruleset, engines=only(engine), finish=finish, hard_s=hard_s, now_ms=lambda: 77
     )
+
+
+@cache
+def impatient() -> Ruleset:
+    """Its engine has a tenth of a second a picture."""
+    rules = samples.ruleset()
+    profile = replace(rules.engines[misbehaving.ENGINE], timeout_s=0.1)
+    return replace(rules, engines={**rules.engines, profile.id: profile})
 
 
 def deliveries(events: Sequence[RenderRequested]) -> list[Delivery]:
@@ -117,6 +133,64 @@ def test_an_engine_that_hangs_ends_the_process_and_the_next_one_reports_the_time
     after = Misbehaving()
     assert kinds(run(handler(store, after), events)) == [FailureKind.TIMEOUT] * 2
     assert after.calls == []
+
+
+def test_a_batch_that_takes_too_long_is_cancelled_and_the_worker_lives(store: ArtifactStore) -> None:
+    engine = Misbehaving()
+    its = replace(handler(store, engine), ruleset=impatient)
+    slow = [wanted(0, misbehaving.CRAWLS), wanted(1)]
+    assert kinds(run(its, [wanted(2)])) == [None]  # it is loaded: the clock starts with the call
+    made = run(its, slow)
+    assert kinds(made) == [FailureKind.TIMEOUT] * 2
+    assert made[0].rendering.failure is not None
+    assert made[0].rendering.failure.message == "cancelled: not done within 0.2 s"
+    assert kinds(run(its, [wanted(3)])) == [None]
+    assert engine.calls == [1, 2, 1]
+
+
+def test_after_a_stop_a_batch_that_cannot_be_done_is_left_undone(store: ArtifactStore) -> None:
+    engine, words = Misbehaving(), list[Word]()
+    its = replace(handler(store, engine), tell=words.append)
+    its.drain.begin(time.monotonic() + REST_S + 5)
+    began = time.monotonic()
+    with pytest.raises(Transient, match="before the stop"):
+        its.work(deliveries([wanted(0, misbehaving.CRAWLS)]), AWAY_TRIES)
+    assert time.monotonic() - began < 5
+    assert manifests.find(store, wanted(0, misbehaving.CRAWLS).request) is None
+    assert words[0].engine == misbehaving.ENGINE
+
+
+def test_every_batch_is_told_from_its_beginning_to_its_end(store: ArtifactStore) -> None:
+    engine, words = Misbehaving(), list[Word]()
+    engine.let_go.set()
+    event = wanted(0, misbehaving.CRAWLS)
+    its = replace(handler(store, engine), tell=words.append)
+    assert kinds(run(its, [event])) == [None]
+    steps = misbehaving.CRAWL_STEPS
+    jobs = (event.request.job.job_id,)
+    assert words[0] == Word(engine=misbehaving.ENGINE, job_ids=jobs)
+    assert words[1:-1] == [replace(words[0], step=n + 1, steps=steps) for n in range(steps)]
+    assert words[-1] == Word()
+
+
+def test_an_engine_that_is_not_built_is_not_built_to_choose_a_batch(store: ArtifactStore) -> None:
+    built: list[str] = []
+
+    def build(profile: EngineProfile) -> Engine:
+        built.append(profile.id)
+        return Misbehaving()
+
+    pool = Pool(build=build, serves=frozenset({misbehaving.ENGINE}), budget_bytes=lambda: 0)
+    its = replace(handler(store, Misbehaving()), engines=pool)
+    event = wanted(0)
+    assert not its.ready(event)
+    assert its.max_batch(event) == samples.ruleset().engines[misbehaving.ENGINE].max_batch(512, 512)
+    coarse = its.batch_key(event)
+    assert built == []
+    assert kinds(run(its, [event])) == [None]
+    assert built == [misbehaving.ENGINE]
+    assert its.ready(event)
+    assert its.batch_key(event) != coarse
 
 
 def test_finishing_that_fails_is_a_failure_of_the_job(store: ArtifactStore) -> None:
