@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
-from PIL import Image
-
+from ops.job_files import JobFile, check_together, read_file
+from rules.files import UPSCALES
 from schemas import ids
 from schemas.errors import Poison
-from schemas.events import FileRef, FileRole, Job, Lane, PromptSubmitted
+from schemas.events import FileRef, ImageFormat, Job, Lane, PromptSubmitted
 from store.artifacts import ArtifactStore
 
 MAX_LINE_CHARS: Final = 200_000
-MAX_FILE_BYTES: Final = 100 * 1024 * 1024
-MAX_FILE_PIXELS: Final = 64_000_000
 DEFAULT_SIZE: Final = 1024
 FIELDS: Final = (
     "prompt", "idempotency_key", "campaign", "brand", "lane", "required_text", "negative_prompt",
-    "width", "height", "seed", "engine", "files",
+    "width", "height", "upscale", "format", "seed", "engine", "files",
 )  # fmt: skip
 SHAPES: Final[Mapping[str, tuple[type, str]]] = {
     "prompt": (str, "a string"),
@@ -36,19 +33,23 @@ SHAPES: Final[Mapping[str, tuple[type, str]]] = {
     "negative_prompt": (str, "a string"),
     "width": (int, "a whole number of pixels"),
     "height": (int, "a whole number of pixels"),
+    "upscale": (int, "1, 2 or 4"),
+    "format": (str, "png, jpeg or webp"),
     "seed": (int, "a whole number"),
     "engine": (str, "the id of an engine profile"),
     "files": (list, 'a list of {"role": …, "path": …}'),
 }
 
+Named = TypeVar("Named", Lane, ImageFormat)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """One parsed line: the job without its uploaded files, and the files still on disk, by role."""
+    """One parsed line: the job without its uploaded files, and the files still on disk."""
 
     place: str
     job: Job
-    files: tuple[tuple[FileRole, Path], ...]
+    files: tuple[JobFile, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +99,20 @@ def _parse(line: str, place: str, folder: Path, now_ms: int) -> Draft:
         negative_prompt=fields.get("negative_prompt", ""),
         campaign=fields.get("campaign", ""),
         brand=fields.get("brand", ""),
-        lane=_lane(fields.get("lane", Lane.EXPLORATORY.value)),
+        lane=_named("lane", fields.get("lane", Lane.EXPLORATORY.value), Lane),
         required_text=tuple(fields.get("required_text", ())),
         width=fields.get("width", DEFAULT_SIZE),
         height=fields.get("height", DEFAULT_SIZE),
+        upscale=_upscale(fields.get("upscale", 1)),
+        format=_named("format", fields.get("format", ImageFormat.PNG.value), ImageFormat),
         # Where none is given the seed follows from the job, so that the same key draws the same picture.
         seed=fields.get("seed", uuid.UUID(job_id).int % 2**31),
         engine=fields.get("engine"),
         submitted_at_ms=now_ms,
     )
-    return Draft(place=place, job=job, files=tuple(_file(entry, folder) for entry in fields.get("files", ())))
+    files = tuple(read_file(entry, folder) for entry in fields.get("files", ()))
+    check_together(files)
+    return Draft(place=place, job=job, files=files)
 
 
 def _check_field(name: str, value: object) -> None:
@@ -124,51 +129,32 @@ def _check_field(name: str, value: object) -> None:
         raise Poison('"required_text" holds something that is not text, want a list of strings')
 
 
-def _lane(name: str) -> Lane:
+def _named(field: str, name: str, names: type[Named]) -> Named:
     try:
-        return Lane(name)
+        return names(name)
     except ValueError:
-        raise Poison(f'"lane" is "{name}", want {" or ".join(Lane)}') from None
+        raise Poison(f'"{field}" is "{name}", want {" or ".join(names)}') from None
 
 
-def _file(entry: object, folder: Path) -> tuple[FileRole, Path]:
-    if not isinstance(entry, dict) or set(cast("dict[str, Any]", entry)) != {"role", "path"}:
-        raise Poison(f'"files" holds {json.dumps(entry)[:80]}, want {{"role": …, "path": …}}')
-    fields = cast("dict[str, Any]", entry)
-    try:
-        role = FileRole(fields["role"])
-    except ValueError:
-        raise Poison(f'file role "{fields["role"]}" is not known, want one of {", ".join(FileRole)}') from None
-    path = folder / str(fields["path"])
-    if not path.is_file():
-        raise Poison(f"file {fields['path']} is not there; paths are relative to the job file")
-    size = path.stat().st_size
-    if not 0 < size <= MAX_FILE_BYTES:
-        raise Poison(f"file {fields['path']} has {size} bytes, want 1..{MAX_FILE_BYTES}")
-    _media_type(path.read_bytes(), fields["path"])
-    return role, path
-
-
-def _media_type(data: bytes, name: str) -> str:
-    """Media type of an image file, found by decoding it whole. Raises Poison where it is no sound image."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_FILE_PIXELS:
-                raise Poison(f"file {name} has {image.width}x{image.height} pixels, at most {MAX_FILE_PIXELS} in all")
-            image.load()
-            return image.get_format_mimetype() or "application/octet-stream"
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise Poison(f"file {name} is not a sound image: {e}") from e
+def _upscale(times: int) -> int:
+    if times not in UPSCALES:
+        raise Poison(f'"upscale" is {times}, want {" or ".join(map(str, UPSCALES))}')
+    return times
 
 
 def upload(draft: Draft, store: ArtifactStore) -> Job:
     """Put a draft's files into the store and return its job with their references. Raises Transient."""
     refs: list[FileRef] = []
-    for role, path in draft.files:
-        data = path.read_bytes()
-        media_type = _media_type(data, path.name)
+    for file in draft.files:
+        data = file.path.read_bytes()
         refs.append(
-            FileRef(role=role, name=path.name, sha256=store.put(data), media_type=media_type, size_bytes=len(data))
+            FileRef(
+                role=file.role,
+                name=file.path.name,
+                sha256=store.put(data),
+                media_type=file.media_type,
+                size_bytes=len(data),
+            )
         )
     return replace(draft.job, files=tuple(refs))
 

@@ -15,8 +15,8 @@ MEDIA: Final[Mapping[FileRole, tuple[str, ...]]] = {
     FileRole.LAYOUT: ("application/json",),
 }
 """Media types that a file of each role may have."""
-ONE_EACH: Final = (FileRole.MASK, FileRole.INIT_IMAGE, FileRole.LAYOUT, FileRole.COLOUR_MASK)
-"""Roles of which a second file would leave open which one counts."""
+ONE_EACH: Final = (FileRole.MASK, FileRole.INIT_IMAGE)
+"""Roles of which a second file would leave open which one counts. Logos, layouts and colour masks add up."""
 UPSCALES: Final = (1, 2, 4)
 DELIVERED_PIXELS_MAX: Final = 8192 * 8192
 """Largest picture that is delivered: as large as the largest that a job may ask for without enlarging it."""

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ops.submission import Draft, Fault, parse_lines, submitted
+from broker.settings import Settings
+from ops.job_files import JobFile
+from ops.submission import Draft, Fault, parse_lines, submitted, upload
 from schemas import ids
-from schemas.events import FileRole, Lane
+from schemas.events import FileRole, ImageFormat, Lane
+from store.artifacts import open_store
 
 
 def parse(line: object, folder: Path = Path()) -> Draft | Fault:
@@ -23,7 +26,8 @@ def test_a_whole_line_becomes_a_job(tmp_path: Path) -> None:
     Image.new("RGB", (10, 10)).save(tmp_path / "logo.png")
     line = {
         "prompt": "a red tent", "idempotency_key": "k1", "campaign": "c", "brand": "b", "lane": "critical",
-        "required_text": ["SLEEP"], "negative_prompt": "n", "width": 640, "height": 480, "seed": 7,
+        "required_text": ["SLEEP"], "negative_prompt": "n", "width": 640, "height": 480, "seed": 7, "upscale": 2,
+        "format": "webp",
         "engine": "typeset", "files": [{"role": "logo", "path": "logo.png"}],
     }  # fmt: skip
     draft = parse(line, tmp_path)
@@ -31,7 +35,9 @@ def test_a_whole_line_becomes_a_job(tmp_path: Path) -> None:
     job = draft.job
     assert job.job_id == ids.job_id("k1")
     assert (job.lane, job.required_text, job.width, job.height, job.seed) == (Lane.CRITICAL, ("SLEEP",), 640, 480, 7)
-    assert draft.files == ((FileRole.LOGO, tmp_path / "logo.png"),)
+    assert (job.upscale, job.format) == (2, ImageFormat.WEBP)
+    logo = JobFile(role=FileRole.LOGO, path=tmp_path / "logo.png", media_type="image/png", size=(10, 10))
+    assert draft.files == (logo,)
     assert submitted(job) == submitted(job)
 
 
@@ -57,6 +63,9 @@ def test_the_same_key_gives_the_same_job_and_seed() -> None:
         ({"prompt": "x", "width": True}, "want a whole number of pixels"),
         ({"prompt": "x", "width": 3}, "Job.width=3, want 64..8192"),
         ({"prompt": "x", "lane": "urgent"}, "want critical or exploratory"),
+        ({"prompt": "x", "upscale": 3}, '"upscale" is 3, want 1 or 2 or 4'),
+        ({"prompt": "x", "upscale": 2.0}, "want 1, 2 or 4"),
+        ({"prompt": "x", "format": "gif"}, '"format" is "gif", want png or jpeg or webp'),
         ({"prompt": "x", "required_text": [""]}, "want a list of strings"),
         ({"prompt": "x", "files": ["a.png"]}, "want {"),
         ({"prompt": "x", "files": [{"role": "logos", "path": "a.png"}]}, "want one of logo"),
@@ -77,6 +86,57 @@ def test_a_file_that_is_no_sound_image_is_refused(tmp_path: Path) -> None:
     fault = parse({"prompt": "x", "files": [{"role": "logo", "path": "cut.png"}]}, tmp_path)
     assert isinstance(fault, Fault)
     assert "not a sound image" in fault.message
+
+
+def drawn(path: Path, size: tuple[int, int] = (32, 24), shade: int = 255) -> None:
+    Image.new("L", size, shade).save(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"mask": "m.png"}, "file m.png is a mask, and no init_image came with it; add"),
+        ({"mask": "small.png", "init_image": "m.png"}, "small.png is 8 x 8 and m.png is 32 x 24; make the mask"),
+        ({"mask": "black.png", "init_image": "m.png"}, "black.png is black all over"),
+        ({"logo": "m.gif"}, "file m.gif is image/gif, as logo send image/png or image/jpeg or image/webp"),
+        ({"layout": "m.png"}, "file m.png is no JSON"),
+        ({"layout": "list.json"}, "file list.json holds no JSON object"),
+        ({"layout": "big.json"}, "as layout want 1..65536"),
+        ({"colour_mask": "layout.json"}, "not a sound image"),
+        ({"init_image": "empty.png"}, "file empty.png has 0 bytes"),
+    ],
+)
+def test_files_are_looked_at_by_their_role(files: dict[str, str], says: str, tmp_path: Path) -> None:
+    for name in ("m.png", "m.gif"):
+        drawn(tmp_path / name)
+    drawn(tmp_path / "small.png", (8, 8))
+    drawn(tmp_path / "black.png", shade=0)
+    (tmp_path / "layout.json").write_text('{"boxes": []}')
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "big.json").write_text(" " * 70_000)
+    (tmp_path / "empty.png").touch()
+    fault = parse({"prompt": "x", "files": [{"role": r, "path": p} for r, p in files.items()]}, tmp_path)
+    assert isinstance(fault, Fault)
+    assert says in fault.message
+
+
+def test_files_go_to_the_store_with_their_own_media_type(tmp_path: Path) -> None:
+    drawn(tmp_path / "init.webp")
+    drawn(tmp_path / "mask.png")
+    (tmp_path / "layout.json").write_text('{"boxes": []}')
+    files = {"init_image": "init.webp", "mask": "mask.png", "colour_mask": "mask.png", "layout": "layout.json"}
+    draft = parse({"prompt": "x", "files": [{"role": r, "path": p} for r, p in files.items()]}, tmp_path)
+    assert isinstance(draft, Draft)
+    store = open_store(Settings.model_validate({"store_url": (tmp_path / "store").as_uri()}))
+    refs = upload(draft, store).files
+    types = [(r.role.value, r.media_type) for r in refs]
+    assert types == [
+        ("init_image", "image/webp"),
+        ("mask", "image/png"),
+        ("colour_mask", "image/png"),
+        ("layout", "application/json"),
+    ]
+    assert store.get(refs[3].sha256) == b'{"boxes": []}'
 
 
 def test_blank_lines_are_passed_over_and_lines_keep_their_numbers() -> None:

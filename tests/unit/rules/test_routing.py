@@ -198,7 +198,6 @@ def test_a_worker_refuses_what_its_profile_has_lost_since():
         ({"upscale": 4, "width": 2048, "height": 2064}, "8192 x 8256 pixels are wanted, 67108864 in all"),
         ({"files": (MASK,)}, "The mask 'mask.png' says what of a picture is redone, and no init_image came with it"),
         ({"files": (INIT, MASK, MASK)}, "2 files came as mask ('mask.png', 'mask.png'); send one."),
-        ({"files": (LAYOUT, LAYOUT)}, "2 files came as layout"),
         (
             {"files": (file(FileRole.LAYOUT, "layout.png"),)},
             "The file 'layout.png' is image/png, as layout it must be application/json.",

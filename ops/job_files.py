@@ -1,0 +1,97 @@
+"""The files that come with a job, looked at before they are sent: type and size by role, and mask against picture."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+from PIL import Image
+
+from rules.files import MEDIA
+from schemas.errors import Poison
+from schemas.events import FileRole
+
+MAX_FILE_BYTES: Final = 100 * 1024 * 1024
+MAX_LAYOUT_BYTES: Final = 65_536
+MAX_FILE_PIXELS: Final = 64_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
+    """One sound file. `size` is width and height in pixels, None where it is no image."""
+
+    role: FileRole
+    path: Path
+    media_type: str
+    size: tuple[int, int] | None
+
+
+def read_file(entry: object, folder: Path) -> JobFile:
+    """One entry of "files", looked at whole. Raises Poison naming the file and the mend."""
+    if not isinstance(entry, dict) or set(cast("dict[str, Any]", entry)) != {"role", "path"}:
+        raise Poison(f'"files" holds {json.dumps(entry)[:80]}, want {{"role": …, "path": …}}')
+    fields = cast("dict[str, Any]", entry)
+    try:
+        role = FileRole(fields["role"])
+    except ValueError:
+        raise Poison(f'file role "{fields["role"]}" is not known, want one of {", ".join(FileRole)}') from None
+    name = str(fields["path"])
+    path = folder / name
+    if not path.is_file():
+        raise Poison(f"file {name} is not there; paths are relative to the job file")
+    most = MAX_LAYOUT_BYTES if role is FileRole.LAYOUT else MAX_FILE_BYTES
+    length = path.stat().st_size
+    if not 0 < length <= most:
+        raise Poison(f"file {name} has {length} bytes, as {role.value} want 1..{most}")
+    data = path.read_bytes()
+    media_type, size = _layout(data, name) if role is FileRole.LAYOUT else _image(data, name, role)
+    return JobFile(role=role, path=path, media_type=media_type, size=size)
+
+
+def check_together(files: Sequence[JobFile]) -> None:
+    """A mask is as large as the picture that it masks. Raises Poison naming both."""
+    init = next((f for f in files if f.role is FileRole.INIT_IMAGE), None)
+    mask = next((f for f in files if f.role is FileRole.MASK), None)
+    if mask is not None and init is None:
+        raise Poison(f"file {mask.path.name} is a mask, and no init_image came with it; add the picture that it masks")
+    if mask is not None and init is not None and mask.size != init.size:
+        raise Poison(
+            f"file {mask.path.name} is {_by(mask)} and {init.path.name} is {_by(init)}; make the mask as large as the"
+            " picture"
+        )
+
+
+def _by(file: JobFile) -> str:
+    return " x ".join(map(str, file.size or ()))
+
+
+def _layout(data: bytes, name: str) -> tuple[str, None]:
+    try:
+        whole: object = json.loads(data)
+    except (ValueError, RecursionError) as e:
+        raise Poison(f"file {name} is no JSON ({e}); a layout is a JSON file that says where things go") from None
+    if not isinstance(whole, dict):
+        raise Poison(f"file {name} holds no JSON object; a layout is one, with the field boxes")
+    return MEDIA[FileRole.LAYOUT][0], None
+
+
+def _image(data: bytes, name: str, role: FileRole) -> tuple[str, tuple[int, int]]:
+    """Media type and size of an image, found by decoding it whole."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MAX_FILE_PIXELS:
+                raise Poison(f"file {name} has {image.width}x{image.height} pixels, at most {MAX_FILE_PIXELS} in all")
+            image.load()
+            media_type, size = image.get_format_mimetype() or "application/octet-stream", image.size
+            brightest = image.convert("L").getextrema()[1] if role is FileRole.MASK else 255
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+        raise Poison(f"file {name} is not a sound image: {e}; send a PNG, JPEG or WebP as {role.value}") from e
+    if media_type not in MEDIA[role]:
+        raise Poison(f"file {name} is {media_type}, as {role.value} send {' or '.join(MEDIA[role])}")
+    if brightest == 0:
+        raise Poison(f"file {name} is black all over, so nothing would be redone; paint white what is")
+    return media_type, size
