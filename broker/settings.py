@@ -62,6 +62,7 @@ class Settings(BaseModel):
     )
     hf_endpoint: str = Field("https://huggingface.co", description="Hub that `engines fetch` downloads weights from.")
     hf_token: SecretStr = Field(SecretStr(""), description="Token for the hub, where a licence must be accepted first.")
+    hf_token_file: Path | None = Field(None, description="File with that token, in place of the token itself.")
     ideogram_api_key: SecretStr = Field(SecretStr(""), description="Key of the Ideogram API.")
     ideogram_api_key_file: Path | None = Field(None, description="File with that key, in place of the key itself.")
     stability_api_key: SecretStr = Field(SecretStr(""), description="Key of the Stability API.")
@@ -135,6 +136,7 @@ def _with_keys(settings: Settings) -> Settings:
     """The settings with the keys read that lie in files. Raises BadConfig naming the variable, never the key."""
     read: dict[str, SecretStr] = {}
     for name, given, path in (
+        ("HF_TOKEN", settings.hf_token, settings.hf_token_file),
         ("IDEOGRAM_API_KEY", settings.ideogram_api_key, settings.ideogram_api_key_file),
         ("STABILITY_API_KEY", settings.stability_api_key, settings.stability_api_key_file),
     ):

@@ -32,7 +32,8 @@ from workers.checks.measure import inspect_asset
 from workers.checks.readers import open_readers
 from workers.engines import registry
 from workers.engines.port import Engine, Rendered, Watch
-from workers.finish.finish import finish
+from workers.finish.credentials import STEP as SIGNED
+from workers.finish.finish import Finisher
 from workers.finish.port import Finished, Order
 
 SUFFIXES: Final[Mapping[str, str]] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -143,7 +144,7 @@ def render(asked: Trial, ruleset: Ruleset, settings: Settings, watch: Watch) -> 
     rendered = time.perf_counter()
     if isinstance(made, RenderFailure):
         return made
-    finished = finish(order(made, request, ruleset, engine, asked.files))
+    finished = _finished(made, ruleset, settings, engine, asked)
     return Tried(
         request=request,
         rendered=made,
@@ -157,20 +158,24 @@ def render(asked: Trial, ruleset: Ruleset, settings: Settings, watch: Watch) -> 
     )
 
 
-def order(
-    made: Rendered, request: RenderRequest, ruleset: Ruleset, engine: Engine, files: Mapping[str, bytes]
-) -> Order:
-    """What finishing gets, as in the render worker."""
-    return Order(
-        rendered=made,
-        request=request,
-        profile=ruleset.engines[request.engine],
-        backend=engine.backend,
-        model_digest=engine.model_digest,
-        files=files,
-        palette=ruleset.palette(request.job.brand),
-        steps=ruleset.postprocess,
+def _finished(made: Rendered, ruleset: Ruleset, settings: Settings, engine: Engine, asked: Trial) -> Finished:
+    """Finished as in the render worker; unsigned where there is no key, which nobody needs for a trial."""
+    finisher = Finisher.from_settings(settings)
+    steps = tuple(s for s in ruleset.postprocess if s != SIGNED or finisher.signer is not None)
+    finished = finisher(
+        Order(
+            rendered=made,
+            request=asked.request,
+            profile=ruleset.engines[asked.request.engine],
+            backend=engine.backend,
+            model_digest=engine.model_digest,
+            files=asked.files,
+            palette=ruleset.palette(asked.request.job.brand),
+            steps=steps,
+        )
     )
+    left_out = {step: "left out: no key is configured" for step in ruleset.postprocess if step not in steps}
+    return replace(finished, facts={**finished.facts, **left_out})
 
 
 def check(tried: Tried, ruleset: Ruleset, threads: int) -> Judgement:

@@ -134,7 +134,7 @@ def _fetched(name: str, found: Installed, *, already: bool, as_json: bool) -> No
 @app.command("try")
 def try_engine(
     name: Annotated[str, typer.Argument(metavar="ENGINE", help="An engine of `engines list` that runs here.")],
-    prompt: Annotated[str, typer.Argument(help="What to draw.")],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What to draw.")],
     text: Annotated[
         list[str] | None, typer.Option("--text", metavar="PHRASE", help="Text the picture must show; once a phrase.")
     ] = None,
