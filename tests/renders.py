@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from rules.engines import EngineKind, EngineProfile, SamplingPreset, TextSkill
+from rules.engines import EngineKind, EngineProfile, Hosted, SamplingPreset, TextSkill
 from schemas import ids
 from schemas.events import (
     FileRef,
@@ -36,6 +36,10 @@ def profile(
     max_pixels: int = 4096 * 4096,
     batch: int = 8,
     schedulers: dict[str, dict[str, str | int | float | bool]] | None = None,
+    hosted: Hosted | None = None,
+    file_roles: tuple[FileRole, ...] = (FileRole.LOGO,),
+    price_per_image_usd: float = 0.0,
+    timeout_s: float = 60.0,
 ) -> EngineProfile:
     """A profile that asks for little."""
     preset = SamplingPreset(scheduler=scheduler, steps=steps, guidance=guidance)
@@ -55,11 +59,12 @@ def profile(
         text=TextSkill.LAYOUT,
         text_max_chars=500,
         negative_prompt=True,
-        file_roles=(FileRole.LOGO,),
-        price_per_image_usd=0.0,
+        file_roles=file_roles,
+        price_per_image_usd=price_per_image_usd,
         price_per_second_usd=0.0,
         expected_s=1.0,
-        timeout_s=60.0,
+        timeout_s=timeout_s,
+        hosted=hosted,
     )
 
 

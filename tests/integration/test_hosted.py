@@ -1,0 +1,413 @@
+"""Ideogram and Stability in front of a server that misbehaves in every way their contracts name, and a few more."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import psycopg
+import pytest
+import structlog
+from PIL import Image
+
+from audit.migrate import migrate
+from rules.engines import HostedApi
+from schemas.errors import Transient
+from schemas.events import Box, Edit, FailureKind, FileRole, RenderFailure, RenderRequest
+from tests import hosted_server, renders
+from tests.hosted_engines import PRICE_USD, Made
+from tests.hosted_server import KEY, Answer, Plan, Server, ideogram_row, status
+from workers.engines.hosted_http import KEY_PART, TRIES
+from workers.engines.port import Cancelled, Rendered
+
+Case = tuple[Plan, FailureKind]
+IDEOGRAM, STABILITY = HostedApi.IDEOGRAM, HostedApi.STABILITY
+HTML = status(200, b"<html>Maintenance</html>", content_type="text/html")
+FILTERED = Answer(body=b"blurred", headers={"content-type": "image/png", "finish-reason": "CONTENT_FILTERED"})
+MODERATED = status(403, b'{"id": "1", "name": "content_moderation", "errors": ["Your request was flagged"]}')
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with hosted_server.serve() as its:
+        yield its
+
+
+@pytest.fixture(scope="module")
+def dsn(postgres: str) -> Iterator[str]:
+    """One database for all tests here: slots come back after each."""
+    with psycopg.connect(postgres, autocommit=True) as conn:
+        conn.execute("CREATE DATABASE hosted")
+    dsn = f"{postgres.rsplit('/', 1)[0]}/hosted"
+    migrate(dsn)
+    yield dsn
+    with psycopg.connect(postgres, autocommit=True) as conn:
+        conn.execute("DROP DATABASE hosted WITH (FORCE)")
+
+
+@pytest.fixture(params=[IDEOGRAM, STABILITY], ids=lambda api: api.value)
+def made(request: pytest.FixtureRequest, server: Server, dsn: str) -> Made:
+    return Made(api=request.param, server=server, dsn=dsn, timeout_s=8)
+
+
+@pytest.fixture
+def ideogram(server: Server, dsn: str) -> Made:
+    return Made(api=IDEOGRAM, server=server, dsn=dsn, timeout_s=8)
+
+
+def ask(seed: int = 7, size: tuple[int, int] = (320, 320), **given: object) -> RenderRequest:
+    return renders.request(seed=seed, size=size, **given)  # pyright: ignore[reportArgumentType]
+
+
+def one(its: Made, request: RenderRequest | None = None) -> Rendered | RenderFailure:
+    (result,) = its.engine().render([request or ask()], {})
+    return result
+
+
+def rendered(result: Rendered | RenderFailure) -> Rendered:
+    assert isinstance(result, Rendered), result
+    return result
+
+
+def failed(result: Rendered | RenderFailure) -> RenderFailure:
+    assert isinstance(result, RenderFailure), result
+    return result
+
+
+# What the contracts ask for
+
+
+def test_ideogram_is_asked_as_its_reference_says_and_its_link_is_fetched_without_the_key(ideogram: Made) -> None:
+    result = rendered(one(ideogram, ask(seed=5, negative_prompt="fog")))
+    ((path, wanted),) = ideogram.server.seen
+    assert path == "/generate"
+    assert wanted == {
+        "prompt": "a cup of coffee at dawn",
+        "model": "V_1",
+        "aspect_ratio": "ASPECT_1_1",
+        "magic_prompt_option": "OFF",
+        "seed": 5,
+        "num_images": 1,
+        "negative_prompt": "fog",
+    }
+    (fetched,) = ideogram.server.result_headers
+    assert KEY not in json.dumps(fetched)
+    assert (result.width, result.height, result.media_type) == (320, 320, "image/png")
+    assert result.picture == next(iter(ideogram.server.images.values()))
+    assert result.facts.items() >= {"shape": "ASPECT_1_1", "seed": "5", "operation": "generate"}.items()
+    assert result.cost_usd == PRICE_USD
+
+
+def test_stability_is_asked_as_its_reference_says(server: Server, dsn: str) -> None:
+    result = rendered(one(Made(api=STABILITY, server=server, dsn=dsn), ask(seed=5, guidance=4.5)))
+    ((path, wanted),) = server.seen
+    assert path == hosted_server.SD3
+    assert wanted == {
+        "prompt": "a cup of coffee at dawn",
+        "model": "sd3.5-flash",
+        "aspect_ratio": "1:1",
+        "mode": "text-to-image",
+        "output_format": "png",
+        "seed": "6",
+        "cfg_scale": "4.5",
+    }
+    assert result.facts.items() >= {"shape": "1:1", "seed": "6 for 5", "operation": "text-to-image"}.items()
+    assert result.cost_usd == PRICE_USD
+
+
+def test_a_picture_to_start_from_travels_with_the_form(made: Made) -> None:
+    start = hosted_server.draw(["1", "1"], b"start", 64)
+    ref = renders.file_ref(start, FileRole.INIT_IMAGE, "start.png")
+    (result,) = made.engine().render([ask(files=[ref])], {ref.sha256: start})
+    rendered(result)
+    ((path, wanted),) = made.server.seen
+    if made.api is IDEOGRAM:
+        assert (path, wanted["image_weight"]) == ("/remix", 50)
+    else:
+        assert (wanted["mode"], wanted["strength"]) == ("image-to-image", "0.5")
+
+
+def test_a_start_picture_that_may_not_be_sent_is_refused_unsent(made: Made) -> None:
+    start = hosted_server.draw(["1", "1"], b"start", 64)
+    ref = renders.file_ref(start, FileRole.INIT_IMAGE, "start.png")
+    big = renders.file_ref(b"b" * 10_000_001, FileRole.INIT_IMAGE, "big.png")
+    text = replace(ref, media_type="text/plain")
+    mends = Edit(source_sha256=ref.sha256, boxes=(Box(left=0, top=0, right=9, bottom=9),), strength=0.5)
+    files = {ref.sha256: start, big.sha256: b"b" * 10_000_001}
+    asked = [ask(files=[ref, ref]), ask(files=[big]), ask(files=[text]), replace(ask(), edit=mends)]
+    results = made.engine().render(asked, files)
+    assert [failed(r).kind for r in results] == [FailureKind.INVALID_REQUEST] * 4
+    (result,) = replace(made, operations=()).engine().render([ask(files=[ref])], files)
+    assert "`remix` is not in its operations" in failed(result).message
+    assert made.server.seen == []
+
+
+@pytest.mark.parametrize(("seed", "ideogram_s", "stability_s"), [(0, 0, 1), (2**31, 0, 2**31 + 1), (2**53 - 1, -1, -1)])
+def test_a_seed_is_always_one_that_the_host_takes(made: Made, seed: int, ideogram_s: int, stability_s: int) -> None:
+    facts = rendered(one(made, ask(seed=seed))).facts
+    sent = int(made.server.seen[0][1]["seed"])
+    wanted = ideogram_s if made.api is IDEOGRAM else stability_s
+    assert wanted in {sent, -1}
+    assert facts["seed"].split(" for ")[0] == str(sent)
+    assert rendered(one(made, ask(seed=seed))).facts == facts
+
+
+# Sizes
+
+
+@pytest.mark.parametrize(
+    ("size", "ideogram_s", "stability_s"),
+    [
+        ((1024, 1024), "ASPECT_1_1", "1:1"),
+        ((768, 1024), "ASPECT_3_4", "4:5"),
+        ((1080, 1350), "ASPECT_3_4", "4:5"),
+        ((1920, 1080), "ASPECT_16_9", "16:9"),
+    ],
+)
+def test_the_nearest_shape_is_asked_for_and_the_picture_comes_to_the_size_asked_for(
+    made: Made, size: tuple[int, int], ideogram_s: str, stability_s: str
+) -> None:
+    its = replace(made, max_pixels=4096 * 4096)
+    result = rendered(one(its, ask(size=size)))
+    assert result.facts["shape"] == (ideogram_s if its.api is IDEOGRAM else stability_s)
+    assert (result.width, result.height) == size
+    image = Image.open(io.BytesIO(result.encoded()))
+    assert image.size == size
+    assert "scaled by" in result.facts["fitted"]
+
+
+def test_a_size_far_from_every_shape_is_refused_with_one_that_is_near(made: Made) -> None:
+    failure = failed(one(made, ask(size=(1024, 192))))
+    assert failure.kind is FailureKind.INVALID_REQUEST
+    assert "ask for " in failure.message
+    assert made.server.seen == []
+
+
+def test_a_picture_of_another_shape_than_asked_for_is_left_for_inspection_to_find(made: Made) -> None:
+    wide = Answer(body=hosted_server.draw(["21", "9"], b"wide", 210), headers={"content-type": "image/png"})
+    (made.server.result_plan if made.api is IDEOGRAM else made.server.plan).append(wide)
+    result = rendered(one(made))
+    assert (result.width, result.height, result.picture) == (210, 90, wide.body)
+
+
+# What goes wrong, and is tried again
+
+
+AGAIN: dict[str, Plan] = {
+    "429": status(429, b'{"error": "rate limited"}'),
+    "429 with Retry-After": status(429, retry_after="0"),
+    "429 with a date": status(429, retry_after="Wed, 21 Oct 2026 07:28:00 GMT", date="Wed, 21 Oct 2026 07:28:00 GMT"),
+    "500": status(500, b"oops"),
+    "502": status(502, b"<html>bad gateway</html>", content_type="text/html"),
+    "503": status(503),
+    "529": status(529),
+    "reset": Answer(reset=True),
+    "cut off": hosted_server.cut_off,
+}
+
+
+@pytest.mark.parametrize("wrong", AGAIN.values(), ids=AGAIN)
+def test_what_may_pass_is_tried_again(made: Made, wrong: Plan) -> None:
+    made.server.plan.extend([wrong, wrong])
+    assert rendered(one(made)).cost_usd == PRICE_USD
+    assert len(made.server.seen) == 3
+
+
+@pytest.mark.parametrize("wrong", AGAIN.values(), ids=AGAIN)
+def test_tries_are_bounded_and_then_the_host_is_away(made: Made, wrong: Plan) -> None:
+    made.server.plan.extend([wrong] * 10)
+    with pytest.raises(Transient, match=r"127\.0\.0\.1 was asked 3 times"):
+        one(made)
+    assert len(made.server.seen) == TRIES
+
+
+ENDLESS: list[Plan] = [Answer(hang=True), hosted_server.drips]
+
+
+@pytest.mark.parametrize("wrong", ENDLESS, ids=["hangs", "drips"])
+def test_a_host_that_does_not_come_to_an_end_is_tried_again(made: Made, wrong: Plan) -> None:
+    its = replace(made, timeout_s=3)
+    its.server.plan.append(wrong)
+    rendered(one(its))
+    assert len(its.server.seen) == 2
+
+
+def test_a_wait_that_is_asked_for_is_kept_to_and_one_too_long_is_not_waited_for(made: Made) -> None:
+    made.server.plan.append(status(429, retry_after="3600"))
+    with pytest.raises(Transient, match="another try would come too late"):
+        one(made)
+    made.server.plan.append(status(429, retry_after="1"))
+    with structlog.testing.capture_logs() as logs:
+        rendered(one(made))
+    (line,) = [entry for entry in logs if entry["event"] == "host asked again"]
+    assert line["wait_s"] == 1
+    assert line["job_id"] == ask().job.job_id
+
+
+# What goes wrong, and is not tried again
+
+
+FINAL: dict[str, Case] = {
+    "400": (status(400, b'{"error": "Invalid input"}'), FailureKind.INVALID_REQUEST),
+    "402": (status(402, b'{"error": "no credits"}'), FailureKind.UNAVAILABLE),
+    "413": (status(413), FailureKind.INVALID_REQUEST),
+    "422": (status(422, b'{"error": "Prompt failed the safety check"}'), FailureKind.REFUSED_BY_ENGINE),
+    "page in place of an answer": (HTML, FailureKind.ENGINE_ERROR),
+    "too large": (Answer(body=b"x" * (64 * 1024 * 1024 + 1)), FailureKind.ENGINE_ERROR),
+}
+OF_IDEOGRAM: dict[str, Case] = {
+    "unsafe": (ideogram_row(is_image_safe=False), FailureKind.REFUSED_BY_ENGINE),
+    "unsafe without link": (ideogram_row(is_image_safe=False, url=None), FailureKind.REFUSED_BY_ENGINE),
+    "no link": (ideogram_row(url=None), FailureKind.REFUSED_BY_ENGINE),
+    "says not whether it is safe": (ideogram_row(is_image_safe=None), FailureKind.ENGINE_ERROR),
+    "link is no text": (ideogram_row(url=7), FailureKind.ENGINE_ERROR),
+    "no rows": (Answer(body=b'{"data": []}'), FailureKind.ENGINE_ERROR),
+    "row is none": (Answer(body=b'{"data": [1]}'), FailureKind.ENGINE_ERROR),
+    "no data": (Answer(body=b"[]"), FailureKind.ENGINE_ERROR),
+    "half of the JSON": (hosted_server.half, FailureKind.ENGINE_ERROR),
+    "deep JSON": (Answer(body=b"[" * 200_000), FailureKind.ENGINE_ERROR),
+}
+OF_STABILITY: dict[str, Case] = {
+    "filtered": (FILTERED, FailureKind.REFUSED_BY_ENGINE),
+    "moderated": (MODERATED, FailureKind.REFUSED_BY_ENGINE),
+    "JSON in place of a picture": (status(200, b"{}", content_type="application/json"), FailureKind.ENGINE_ERROR),
+}
+
+
+def final(its: Made, plan: Plan, kind: FailureKind) -> None:
+    its.server.plan.append(plan)
+    with structlog.testing.capture_logs() as logs:
+        failure = failed(one(its))
+    assert failure.kind is kind, failure
+    assert len(its.server.seen) == 1, "was asked again"
+    assert logs == []
+
+
+@pytest.mark.parametrize("case", FINAL.values(), ids=FINAL)
+def test_what_will_not_pass_is_said_at_once(made: Made, case: Case) -> None:
+    final(made, *case)
+
+
+@pytest.mark.parametrize("case", OF_IDEOGRAM.values(), ids=OF_IDEOGRAM)
+def test_what_ideogram_will_not_mend_is_said_at_once(ideogram: Made, case: Case) -> None:
+    final(ideogram, *case)
+
+
+@pytest.mark.parametrize("case", OF_STABILITY.values(), ids=OF_STABILITY)
+def test_what_stability_will_not_mend_is_said_at_once(server: Server, dsn: str, case: Case) -> None:
+    final(Made(api=STABILITY, server=server, dsn=dsn), *case)
+
+
+@pytest.mark.parametrize("code", [301, 302, 307, 308])
+def test_an_api_that_redirects_is_not_followed(made: Made, code: int) -> None:
+    made.server.plan.append(status(code, location=f"{made.server.url}/elsewhere"))
+    with pytest.raises(Transient, match=f"redirects \\({code}\\)"):
+        one(made)
+    assert len(made.server.seen) == 1
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_key_that_is_not_taken_burns_no_job_and_names_the_setting(made: Made, code: int) -> None:
+    made.server.plan.append(status(code, b'{"name": "permission_denied"}'))
+    with pytest.raises(Transient, match=f"PRESSCHECK_{made.api.value.upper()}_API_KEY"):
+        one(made)
+    made.server.plan.clear()
+    with pytest.raises(Transient, match="does not take our key"):
+        one(replace(made, key="sk-another-key-that-is-wrong"))
+
+
+def test_a_picture_that_is_cut_off_within_goes_on_as_it_came(made: Made) -> None:
+    (made.server.result_plan if made.api is IDEOGRAM else made.server.plan).append(hosted_server.half)
+    result = rendered(one(made))
+    assert isinstance(result.picture, bytes)
+    assert (result.width, result.height) == (320, 320)
+    with pytest.raises(OSError, match="truncated"):
+        Image.open(io.BytesIO(result.picture)).load()
+
+
+# A batch
+
+
+def test_one_bad_job_takes_no_other_along(made: Made) -> None:
+    plan: list[Plan] = [status(400), hosted_server.well, status(402), hosted_server.well]
+    made.server.plan.extend(plan)
+    results = made.engine().render([ask(seed=s) for s in range(4)], {})
+    assert sorted(type(r).__name__ for r in results) == ["RenderFailure", "RenderFailure", "Rendered", "Rendered"]
+
+
+def test_a_host_that_is_away_for_some_costs_the_others_nothing(made: Made) -> None:
+    made.server.plan.append(status(401))
+    results = made.engine().render([ask(seed=s) for s in range(3)], {})
+    kinds = [r.kind for r in results if isinstance(r, RenderFailure)]
+    assert kinds == [FailureKind.UNAVAILABLE]
+
+
+def test_a_batch_that_is_not_wanted_any_more_stops_at_once(made: Made) -> None:
+    class Impatient:
+        def step(self, done: int, of: int) -> None:
+            raise Cancelled("enough")
+
+    its = replace(made, timeout_s=120)
+    its.server.plan.extend([Answer(hang=True)] * 3)
+    with pytest.raises(Cancelled):
+        its.engine().render([ask(seed=s) for s in range(3)], {}, Impatient())
+    rendered(one(its))  # its slots are free again
+
+
+def test_progress_is_told(made: Made) -> None:
+    class Notes:
+        def __init__(self) -> None:
+            self.seen: list[tuple[int, int]] = []
+
+        def step(self, done: int, of: int) -> None:
+            self.seen.append((done, of))
+
+    notes = Notes()
+    made.engine().render([ask(seed=s) for s in range(3)], {}, notes)
+    assert notes.seen[-1] == (3, 3)
+    assert notes.seen == sorted(notes.seen)
+
+
+def test_a_database_that_is_away_is_transient(made: Made) -> None:
+    with pytest.raises(Transient, match="Postgres does not answer"):
+        one(replace(made, dsn="postgresql://nobody@127.0.0.1:1/none"))
+    assert made.server.seen == []
+
+
+# The key
+
+
+def test_the_key_is_in_nothing_that_is_said(made: Made, capfd: pytest.CaptureFixture[str]) -> None:
+    body = f'{{"error": "Incorrect key {KEY}; Bearer {KEY}", "half": "{KEY[:12]}...", "name": "x"}}'.encode()
+    said: list[str] = [repr(made.engine()), repr(made.engine().__dict__)]
+    with structlog.testing.capture_logs() as logs:
+        for code in (400, 401, 402, 403, 413, 422, 429, 500, 503, 302):
+            made.server.plan.extend([status(code, body, location=f"/?k={KEY}", x_echo=KEY)] * TRIES)
+            try:
+                said.append(repr(made.engine().render([ask()], {})))
+            except Transient as e:
+                said.append(f"{e!r} {e.__cause__!r} {e.__context__!r} {e.args}")
+            made.server.plan.clear()
+        said.append(repr(rendered(one(made))))
+    said += [repr(logs), *capfd.readouterr()]
+    assert len(logs) >= 3
+    assert "[key]" in "".join(said)
+    for text in said:
+        assert not any(KEY[n : n + KEY_PART] in text for n in range(len(KEY) - KEY_PART)), text
+
+
+def test_the_key_does_not_travel_to_where_the_results_lie(ideogram: Made) -> None:
+    one(ideogram)
+    assert ideogram.server.result_headers
+    assert "api-key" not in ideogram.server.result_headers[0]
+
+
+def test_the_same_request_gives_the_same_picture_and_says_who_made_it(made: Made) -> None:
+    first, again = (rendered(one(made, ask(size=(256, 320)))) for _ in range(2))
+    assert np.array_equal(np.asarray(first.picture), np.asarray(again.picture))
+    engine = made.engine()
+    assert (engine.backend, engine.device) == (made.api.value, "127.0.0.1")
+    assert engine.model_digest.startswith(f"{made.api.value}:")
