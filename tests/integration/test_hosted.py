@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import psycopg
@@ -20,9 +24,11 @@ from schemas.events import Box, Edit, FailureKind, FileRole, RenderFailure, Rend
 from tests import hosted_server, renders
 from tests.hosted_engines import PRICE_USD, Made
 from tests.hosted_server import KEY, Answer, Plan, Server, ideogram_row, status
+from tests.waiting import until
 from workers.engines.hosted_http import KEY_PART, TRIES
 from workers.engines.port import Cancelled, Rendered
 
+ROOT = Path(__file__).parents[2]
 Case = tuple[Plan, FailureKind]
 IDEOGRAM, STABILITY = HostedApi.IDEOGRAM, HostedApi.STABILITY
 HTML = status(200, b"<html>Maintenance</html>", content_type="text/html")
@@ -375,6 +381,44 @@ def test_a_database_that_is_away_is_transient(made: Made) -> None:
     with pytest.raises(Transient, match="Postgres does not answer"):
         one(replace(made, dsn="postgresql://nobody@127.0.0.1:1/none"))
     assert made.server.seen == []
+
+
+# Slots that all workers share
+
+
+@contextmanager
+def worker(its: Made, jobs: int, lease_s: float = 30.0) -> Generator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.integration.hosted_process", its.api.value, its.server.url, its.dsn]
+    arguments = [str(jobs), str(lease_s)]
+    with subprocess.Popen([*command, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_no_more_than_ten_are_in_flight_however_many_workers_there_are(made: Made) -> None:
+    made.server.hold_s = 0.1
+    with worker(made, 14) as one_worker, worker(made, 14) as another, worker(made, 14) as third:
+        said = [process.communicate(timeout=120)[0] for process in (one_worker, another, third)]
+    assert said == ["14\n"] * 3
+    assert len(made.server.seen) == 42
+    assert 5 < made.server.most_in_flight <= 10
+
+
+def test_the_slots_of_a_killed_worker_come_back(made: Made) -> None:
+    lease_s = 2.0
+    its = replace(made, lease_s=lease_s, timeout_s=60, key=KEY)
+    its.server.plan.extend([Answer(hang=True)] * 10)
+    with worker(its, 10, lease_s) as process:
+        until("ten are in flight", lambda: len(its.server.seen) == 10)
+        # All ten slots are taken: nobody else gets one within a moment.
+        with pytest.raises(Transient, match="all 10 slots"):
+            one(replace(its, timeout_s=1))
+        process.kill()
+        process.wait(10)
+    rendered(one(its))
+    assert len(its.server.seen) == 11
 
 
 # The key

@@ -38,8 +38,11 @@ class Target:
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """Addresses of a host by the system's resolver. Raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    """Addresses of a host by the system's resolver. Raises OSError, BadLink where it can be no host's name."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise BadLink("the link to the result names no host") from None
     return [str(address[0]) for *_, address in found]
 
 
