@@ -140,11 +140,12 @@ def _revision(node: Node) -> str:
 
 
 def _loading(node: Node) -> Loading:
-    f = node.fields([], ["offload", "quantise", "compile"])
+    f = node.fields([], ["offload", "quantise", "compile", "exact"])
     return Loading(
         offload=Offload(f["offload"].choice(list(Offload), "offload")) if "offload" in f else Offload.NONE,
         quantise=Quantise(f["quantise"].choice(list(Quantise), "quantisation")) if "quantise" in f else Quantise.NONE,
         compile=f["compile"].flag() if "compile" in f else False,
+        exact=f["exact"].flag() if "exact" in f else False,
     )
 
 

@@ -109,11 +109,16 @@ class Hosted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loading:
-    """How weights are put on a device. `compile` trades a slow start for faster steps (torch.compile)."""
+    """How weights are put on a device. `compile` trades a slow start for faster steps (torch.compile).
+
+    `exact` takes the jobs of a batch through the model one by one: then the same job gives the same bytes in every
+    batch, after a batch was halved too. Otherwise sums are added up in another order and a pixel may differ by a step.
+    """
 
     offload: Offload = Offload.NONE
     quantise: Quantise = Quantise.NONE
     compile: bool = False
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,105 +1,82 @@
-"""A tiny SD3 pipeline of the real classes, with random weights, built on this machine without a download."""
+"""The tiny SD3 pipeline for tests: as a folder of weights, as an engine, and with a device that can be full."""
 
 from __future__ import annotations
 
-import json
+import io
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import diffusers
+import numpy as np
+import numpy.typing as npt
 import torch
-import transformers
-from tokenizers import Tokenizer, models
+from PIL import Image
 
-POISON_WORD = "q"
-"""A word whose embedding is not a number: a prompt with it ends in NaN latents."""
+from rules.engines import EngineKind, EngineProfile
+from schemas.events import FileRole, RenderFailure, RenderRequest
+from tests import renders
+from workers.engines import sd3_random
+from workers.engines.port import Rendered
+from workers.engines.sd3 import Sd3
+from workers.engines.sd3_load import pipeline
+
+POISON_WORD = sd3_random.POISON_WORD
+HEUN = "FlowMatchHeunDiscreteScheduler"
 
 
 def build(folder: Path) -> Path:
     """Write the pipeline to a folder, as from_pretrained wants it."""
     torch.set_num_threads(1)  # models this small only wait for each other
-    cast(Any, torch).manual_seed(0)
-    words = _clip_tokenizer(folder / "words")
-    pieces = _t5_tokenizer(folder / "pieces")
-    clips = [_clip(words) for _ in range(2)]
-    with torch.no_grad():
-        bad = words.convert_tokens_to_ids(f"{POISON_WORD}</w>")
-        for clip in clips:
-            clip.text_model.embeddings.token_embedding.weight[bad] = float("nan")
-    make = cast(Any, diffusers)
-    pipe = make.StableDiffusion3Pipeline(
-        transformer=make.SD3Transformer2DModel(
-            sample_size=32,
-            patch_size=2,
-            in_channels=16,
-            num_layers=2,
-            attention_head_dim=8,
-            num_attention_heads=4,
-            caption_projection_dim=32,
-            joint_attention_dim=64,
-            pooled_projection_dim=64,
-            out_channels=16,
-            pos_embed_max_size=96,
-        ),
-        scheduler=make.FlowMatchEulerDiscreteScheduler(shift=3.0),
-        vae=make.AutoencoderKL(
-            in_channels=3,
-            out_channels=3,
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(8, 8, 16, 16),
-            norm_num_groups=4,
-            latent_channels=16,
-            sample_size=64,
-            use_quant_conv=False,
-            use_post_quant_conv=False,
-            shift_factor=0.0609,
-            scaling_factor=1.5035,
-        ),
-        text_encoder=clips[0],
-        tokenizer=words,
-        text_encoder_2=clips[1],
-        tokenizer_2=words,
-        text_encoder_3=transformers.T5EncoderModel(
-            transformers.T5Config(vocab_size=len(pieces), d_model=64, d_kv=8, d_ff=37, num_layers=2, num_heads=4)
-        ),
-        tokenizer_3=pieces,
-    )
+    pipe = sd3_random.pipeline("tiny", folder)
+    sd3_random.poison(pipe)
     pipe.save_pretrained(str(folder / "pipeline"))
     return folder / "pipeline"
 
 
-def _clip(words: Any) -> Any:
-    config = transformers.CLIPTextConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        intermediate_size=37,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        projection_dim=32,
-        max_position_embeddings=77,
-        bos_token_id=words.bos_token_id,
-        eos_token_id=words.eos_token_id,
-        pad_token_id=words.pad_token_id,
+def profile(*, batch: int = 8, schedulers: dict[str, Any] | None = None, **given: Any) -> EngineProfile:
+    """A profile that allows small pictures, and files to start from."""
+    made = renders.profile(
+        EngineKind.SD3,
+        scheduler=renders.EULER,
+        steps=4,
+        guidance=3.5,
+        max_pixels=128 * 128,
+        batch=batch,
+        schedulers={renders.EULER: {}, HEUN: {}} if schedulers is None else schedulers,
     )
-    return transformers.CLIPTextModelWithProjection(config)
+    return replace(made, file_roles=(FileRole.INIT_IMAGE, FileRole.MASK), edits=True, **given)
 
 
-def _clip_tokenizer(folder: Path) -> Any:
-    folder.mkdir(parents=True)
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789!,.'\""
-    names = [*letters, *(f"{c}</w>" for c in letters), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({n: i for i, n in enumerate(names)}), encoding="utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
-    return cast(Any, transformers).CLIPTokenizer.from_pretrained(str(folder), model_max_length=77)
+def ask(prompt: str = "a red tent in snow", seed: int = 1, **given: Any) -> RenderRequest:
+    """A small picture in a few steps."""
+    usual: dict[str, Any] = {"size": (64, 64), "steps": 4, "guidance": 3.5, "scheduler": renders.EULER}
+    return renders.request(prompt, seed=seed, **{**usual, **given})
 
 
-def _t5_tokenizer(folder: Path) -> Any:
-    letters = "▁abcdefghijklmnopqrstuvwxyz0123456789!,.'\""
-    scored = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((c, -float(i)) for i, c in enumerate(letters))]
-    made = Tokenizer(models.Unigram(scored, unk_id=2))
-    folder.mkdir(parents=True)
-    made.save(str(folder / "tokenizer.json"))
-    return cast(Any, transformers).T5TokenizerFast(
-        tokenizer_file=str(folder / "tokenizer.json"), extra_ids=0, model_max_length=256
-    )
+def engine(folder: Path, chosen: EngineProfile | None = None) -> tuple[Sd3, Any]:
+    """An engine, and the pipeline inside it."""
+    chosen = chosen or profile()
+    pipe = pipeline(chosen, folder, "cpu")
+    return Sd3(chosen, pipe, "sd3:test", "cpu"), pipe
+
+
+def pixels(result: Rendered | RenderFailure) -> npt.NDArray[np.int16]:
+    """Of the encoded picture, so that differences do not wrap round."""
+    assert isinstance(result, Rendered), result
+    return np.asarray(Image.open(io.BytesIO(result.encoded())), dtype=np.int16)
+
+
+class Full:
+    """A hook on the transformer: the device has room for so many jobs at once, or breaks `times` times."""
+
+    def __init__(self, pipe: Any, room: int, error: type[Exception] = torch.OutOfMemoryError, times: int = 99) -> None:
+        self.room, self.error, self.times, self.batches = room, error, times, list[int]()
+        self.hook = pipe.transformer.register_forward_pre_hook(self, with_kwargs=True)
+
+    def __call__(self, _module: Any, _args: Any, given: dict[str, Any]) -> None:
+        jobs = given["hidden_states"].shape[0] // 2  # each job stands there twice: with its prompt, and without
+        if not self.batches or self.batches[-1] != jobs:
+            self.batches.append(jobs)
+        if jobs > self.room and self.times > 0:
+            self.times -= 1
+            raise self.error("the device is full")

@@ -17,7 +17,7 @@ from PIL import Image
 from rules.engines import EngineKind
 from schemas.events import FailureKind, RenderFailure, RenderRequest
 from tests import renders
-from workers.engines.port import Engine, Rendered
+from workers.engines.port import Cancelled, Engine, Rendered
 from workers.engines.simulator import Simulator
 from workers.engines.typeset import Typeset
 
@@ -130,7 +130,10 @@ def test_the_declared_size_is_the_decoded_one_and_the_one_asked_for(subject: Sub
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_picture(subject: Subject) -> None:
     first, again, other = (subject.engine.render([subject.ask(seed=s)], {})[0] for s in (11, 11, 12))
-    assert first == again
+    assert isinstance(first, Rendered)
+    assert isinstance(again, Rendered)
+    assert first.encoded() == again.encoded()
+    assert (first.facts, first.cut, first.keep) == (again.facts, again.cut, again.keep)
     assert not np.array_equal(_pixels(first), _pixels(other))
 
 
@@ -143,6 +146,44 @@ def test_an_invalid_request_is_a_failure_and_harms_no_batch_mate(subject: Subjec
     assert isinstance(results[2], RenderFailure)
     assert "DDIMScheduler" in results[2].message
     assert np.array_equal(_pixels(results[1]), _pixels(subject.engine.render([good], {})[0]))
+
+
+def test_parking_leaves_the_accelerator_and_the_next_render_comes_back(subject: Subject) -> None:
+    engine, asked = subject.engine, subject.ask(seed=21)
+    before = engine.render([asked], {})[0]
+    held = engine.resident_bytes
+    assert held >= 0
+    engine.park()
+    assert engine.resident_bytes == 0
+    engine.park()
+    assert np.array_equal(_pixels(before), _pixels(engine.render([asked], {})[0]))
+    assert engine.resident_bytes == held
+
+
+class CallsOff:
+    """A Watch that notes what it is told, and calls a batch off after some steps."""
+
+    def __init__(self, after: int) -> None:
+        self.after, self.seen = after, list[tuple[int, int]]()
+
+    def step(self, done: int, of: int) -> None:
+        self.seen.append((done, of))
+        if len(self.seen) >= self.after:
+            raise Cancelled
+
+
+def test_steps_count_up_and_a_batch_that_is_called_off_leaves_the_engine_whole(subject: Subject) -> None:
+    asked = [subject.ask(seed=s) for s in (31, 32)]
+    before = subject.engine.render(asked, {})
+    watch = CallsOff(after=99)
+    subject.engine.render(asked, {}, watch)
+    assert all(1 <= done <= of for done, of in watch.seen)
+    assert [done for done, _ in watch.seen] == sorted({done for done, _ in watch.seen})
+    if watch.seen:  # an engine without steps cannot be called off between them
+        with pytest.raises(Cancelled):
+            subject.engine.render(asked, {}, CallsOff(after=1))
+    for one, other in zip(before, subject.engine.render(asked, {}), strict=True):
+        assert np.array_equal(_pixels(one), _pixels(other))
 
 
 def test_no_requests_no_results(subject: Subject) -> None:

@@ -1,51 +1,29 @@
-"""The engine sd3 through diffusers' own classes: seeds, the latent guard, a full device, the loading path."""
+"""The engine sd3 through diffusers' own classes: seeds, prompts, the latent guard, the loading path."""
 
 from __future__ import annotations
 
-import io
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
-from PIL import Image
 
-from rules.engines import FLOW_CONFIG, EngineKind
-from schemas.errors import BadConfig, Fatal
-from schemas.events import FailureKind, LatentStats, RenderFailure, RenderRequest
-from tests import renders
+from rules.engines import Loading, Offload, Quantise
+from schemas.errors import BadConfig
+from schemas.events import FailureKind, LatentStats, RenderFailure
 from workers.engines.port import Rendered
 
 pytest.importorskip("diffusers")
 pytestmark = pytest.mark.models
 
-import torch  # noqa: E402  # only where the extras are installed
+from tests import sd3_tiny  # noqa: E402  # only where the extras are installed
+from tests.sd3_tiny import ask, pixels  # noqa: E402
+from workers.engines import sd3, sd3_latents, sd3_load  # noqa: E402
 
-from tests import sd3_tiny  # noqa: E402
-from workers.engines import sd3  # noqa: E402
-
-SUITED = [
-    renders.EULER,
-    "FlowMatchHeunDiscreteScheduler",
-    "DPMSolverMultistepScheduler",
-    "UniPCMultistepScheduler",
-    "DEISMultistepScheduler",
-]
-UNSUITED = ["DDIMScheduler", "DDPMScheduler", "EulerDiscreteScheduler", "PNDMScheduler"]
-CONFIGS: dict[str, Any] = {s: ({} if s.startswith("FlowMatch") else dict(FLOW_CONFIG)) for s in SUITED} | {
-    s: {} for s in UNSUITED
-}
-PROFILE = renders.profile(
-    EngineKind.SD3, scheduler=renders.EULER, steps=4, guidance=3.5, max_pixels=128 * 128, schedulers=CONFIGS
-)
-
-
-def ask(
-    prompt: str = "a red tent in snow", seed: int = 1, scheduler: str = renders.EULER, **given: Any
-) -> RenderRequest:
-    usual: dict[str, Any] = {"size": (64, 64), "steps": 4, "guidance": 3.5}
-    return renders.request(prompt, seed=seed, scheduler=scheduler, **{**usual, **given})
+PROFILE = sd3_tiny.profile()
+LIMITS = {"clip_l": 77, "clip_g": 77, "t5": 256}
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +34,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def engine(folder: Path) -> sd3.Sd3:
     return sd3.load(PROFILE, folder, "cpu")
-
-
-def pixels(result: Rendered | RenderFailure) -> npt.NDArray[np.int16]:
-    assert isinstance(result, Rendered), result
-    return np.asarray(Image.open(io.BytesIO(result.encoded())), dtype=np.int16)
 
 
 def test_a_job_has_its_own_seed_in_a_batch(engine: sd3.Sd3) -> None:
@@ -81,24 +54,19 @@ def test_a_nan_latent_hurts_only_its_own_job(engine: sd3.Sd3) -> None:
         assert np.abs(pixels(results[i]) - pixels(engine.render([asked[i]], {})[0])).max() <= 1
 
 
-@pytest.mark.parametrize("scheduler", SUITED)
-def test_a_scheduler_that_suits_ends_at_latents_in_bounds(engine: sd3.Sd3, scheduler: str) -> None:
-    result = engine.render([ask(seed=4, scheduler=scheduler, steps=6)], {})[0]
-    assert isinstance(result, Rendered), result
-    assert result.latents is not None
-    assert 0.9 < result.latents.std < 1.4
+def test_a_replay_gives_the_same_bytes_from_a_freshly_loaded_engine(engine: sd3.Sd3, folder: Path) -> None:
+    first = engine.render([ask("a cup", 9)], {})[0]
+    engine.render([ask("something else", 10, scheduler=sd3_tiny.HEUN)], {})
+    fresh = sd3.load(PROFILE, folder, "cpu")
+    again = fresh.render([ask("a cup", 9)], {})[0]
+    assert isinstance(first, Rendered)
+    assert isinstance(again, Rendered)
+    assert again.encoded() == first.encoded()
+    assert fresh.model_digest == engine.model_digest
 
 
-@pytest.mark.parametrize("scheduler", UNSUITED)
-def test_a_scheduler_that_does_not_suit_is_caught_by_its_latents_when_forced(engine: sd3.Sd3, scheduler: str) -> None:
-    result = engine.render([ask(seed=4, scheduler=scheduler, steps=6)], {})[0]
-    assert isinstance(result, RenderFailure), result
-    assert result.kind is FailureKind.BROKEN_LATENTS
-
-
-def test_a_scheduler_the_profile_does_not_allow_is_refused(folder: Path) -> None:
-    strict = renders.profile(EngineKind.SD3, scheduler=renders.EULER, max_pixels=128 * 128)
-    result = sd3.load(strict, folder, "cpu").render([ask(scheduler="PNDMScheduler")], {})[0]
+def test_a_scheduler_the_profile_does_not_allow_is_refused(engine: sd3.Sd3) -> None:
+    result = engine.render([ask(scheduler="PNDMScheduler")], {})[0]
     assert isinstance(result, RenderFailure)
     assert result.kind is FailureKind.INVALID_REQUEST
     assert "PNDMScheduler" in result.message
@@ -129,53 +97,28 @@ def test_a_negative_prompt_changes_the_picture(engine: sd3.Sd3) -> None:
     assert not np.array_equal(pixels(plain), pixels(negative))
 
 
-class Full:
-    """A pipeline on a device with room for so many jobs at once; the pipeline behind it is the real one."""
-
-    def __init__(self, pipe: Any, room: int, error: type[Exception] = torch.OutOfMemoryError) -> None:
-        self.pipe, self.room, self.error, self.batches = pipe, room, error, list[int]()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.pipe, name)
-
-    def __call__(self, **given: Any) -> Any:
-        self.batches.append(len(given["prompt"]))
-        if len(given["prompt"]) > self.room:
-            raise self.error("the device is full")
-        return self.pipe(**given)
+def test_what_an_encoder_does_not_see_is_said(folder: Path) -> None:
+    made, _ = sd3_tiny.engine(folder, sd3_tiny.profile(prompt_limits=LIMITS))
+    short = made.render([ask("a cup")], {})[0]
+    assert isinstance(short, Rendered)
+    assert short.cut == ()
+    # The tokenizers know letters only: 100 words of one letter are 100 tokens, and two marks.
+    long = made.render([ask(" ".join(["a"] * 75 + ["z"] * 25), negative_prompt="b" * 300)], {})[0]
+    assert isinstance(long, Rendered)
+    assert [(c.encoder, c.tokens, c.limit) for c in long.cut] == [("clip_l", 102, 77), ("clip_g", 102, 77)]
+    assert long.cut[0].lost.split() == ["z"] * 25
+    assert "t5 did not see" in long.facts["negative_prompt"]
 
 
-def _full(engine: sd3.Sd3, room: int, error: type[Exception] = torch.OutOfMemoryError) -> tuple[Full, sd3.Sd3]:
-    pipe = Full(engine._pipe, room, error)
-    return pipe, sd3.Sd3(PROFILE, pipe, "sd3:test")
-
-
-def test_a_batch_that_does_not_fit_is_halved_once(engine: sd3.Sd3) -> None:
-    pipe, full = _full(engine, 2)
-    results = full.render([ask(seed=s) for s in range(4)], {})
-    assert pipe.batches == [4, 2, 2]
-    assert all(isinstance(r, Rendered) for r in results)
-
-
-def test_what_does_not_fit_after_halving_is_out_of_memory(engine: sd3.Sd3) -> None:
-    pipe, full = _full(engine, 1)
-    results = full.render([ask(seed=s) for s in range(3)], {})
-    assert pipe.batches == [3, 2, 1]
-    kinds = [r.kind if isinstance(r, RenderFailure) else None for r in results]
-    assert kinds == [FailureKind.OUT_OF_MEMORY, FailureKind.OUT_OF_MEMORY, None]
-
-
-def test_an_engine_error_is_tried_one_by_one(engine: sd3.Sd3) -> None:
-    pipe, full = _full(engine, 1, RuntimeError)
-    results = full.render([ask(seed=s) for s in range(3)], {})
-    assert pipe.batches == [3, 1, 1, 1]
-    assert all(isinstance(r, Rendered) for r in results)
-
-
-def test_a_lost_device_is_fatal(engine: sd3.Sd3) -> None:
-    _, lost = _full(engine, 0, torch.AcceleratorError)
-    with pytest.raises(Fatal, match="device was lost"):
-        lost.render([ask()], {})
+def test_a_profile_gives_t5_more_or_less_room(folder: Path) -> None:
+    prompt = " ".join(["a"] * 70)
+    small, _ = sd3_tiny.engine(folder, sd3_tiny.profile(prompt_limits={**LIMITS, "t5": 64}))
+    large, _ = sd3_tiny.engine(folder, sd3_tiny.profile(prompt_limits={**LIMITS, "t5": 512}))
+    cut, whole = small.render([ask(prompt)], {})[0], large.render([ask(prompt)], {})[0]
+    assert isinstance(cut, Rendered)
+    assert isinstance(whole, Rendered)
+    assert [(c.encoder, c.limit) for c in cut.cut] == [("t5", 64)]
+    assert whole.cut == ()
 
 
 def test_weights_that_do_not_load_are_named(tmp_path: Path) -> None:
@@ -183,13 +126,75 @@ def test_weights_that_do_not_load_are_named(tmp_path: Path) -> None:
         sd3.load(PROFILE, tmp_path, "cpu")
 
 
-def test_the_digest_changes_with_the_weights(folder: Path) -> None:
-    before = sd3.digest(folder)
-    extra = folder / "note.txt"
+@pytest.mark.parametrize(
+    ("loading", "missing"),
+    [
+        (Loading(offload=Offload.MODEL), "moves weights off a GPU, and the device is cpu"),
+        (Loading(offload=Offload.SEQUENTIAL), "moves weights off a GPU, and the device is cpu"),
+        (Loading(quantise=Quantise.NF4), "needs CUDA"),
+    ],
+)
+def test_what_the_device_cannot_do_is_refused_before_anything_is_loaded(
+    folder: Path, loading: Loading, missing: str
+) -> None:
+    with pytest.raises(BadConfig, match=missing):
+        sd3.load(replace(PROFILE, loading=loading), folder, "cpu")
+
+
+def test_eight_bit_weights_are_smaller_and_paint_nearly_the_same(engine: sd3.Sd3, folder: Path) -> None:
+    pytest.importorskip("torchao")
+    made = sd3.load(replace(PROFILE, loading=Loading(quantise=Quantise.INT8)), folder, "cpu")
+    whole, small = engine.render([ask()], {})[0], made.render([ask()], {})[0]
+    assert isinstance(small, Rendered)
+    assert small.facts["loading"] == "fp32, int8"
+    assert made.resident_bytes < engine.resident_bytes
+    assert made.model_digest != engine.model_digest
+    difference = np.abs(pixels(small) - pixels(whole))
+    assert difference.max() > 0
+    assert difference.mean() < 2
+
+
+def test_compiled_blocks_paint_the_same_to_within_a_step(folder: Path) -> None:
+    eager, eager_pipe = sd3_tiny.engine(folder)
+    compiled, compiled_pipe = sd3_tiny.engine(folder, replace(PROFILE, loading=Loading(compile=True)))
+    for pipe in (eager_pipe, compiled_pipe):
+        del pipe.transformer.transformer_blocks[0]  # one block is compiled in half the time
+    asked = ask("a cup", 3, steps=2)
+    fast, slow = compiled.render([asked], {})[0], eager.render([asked], {})[0]
+    assert isinstance(fast, Rendered)
+    assert fast.facts["loading"] == "fp32, compiled"
+    assert np.abs(pixels(fast) - pixels(slow)).max() <= 1
+
+
+def test_the_digest_changes_with_weights_that_are_used(folder: Path) -> None:
+    before = sd3_load.digest(folder, PROFILE)
+    (folder / "README.md").write_text("says nothing to the pipeline", encoding="utf-8")
+    assert sd3_load.digest(folder, PROFILE) == before
+    extra = folder / "transformer" / "note.txt"
     extra.write_text("changed", encoding="utf-8")
-    assert sd3.digest(folder) != before
+    assert sd3_load.digest(folder, PROFILE) != before
     extra.unlink()
-    assert sd3.digest(folder) == before
+    assert sd3_load.digest(folder, PROFILE) == before
+    assert sd3_load.digest(folder, replace(PROFILE, precision="bf16")) != before
+
+
+def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "P", "vae": ["a", "b"]}), encoding="utf-8")
+    (tmp_path / "vae").mkdir()
+    weights = tmp_path / "vae" / "weights"
+    weights.write_bytes(b"one")
+    first = sd3_load.digest(tmp_path, PROFILE)
+    kept = tmp_path / sd3_load.DIGESTS
+    said = json.loads(kept.read_text(encoding="utf-8"))
+    said["vae/weights"][2] = "f" * 64
+    kept.write_text(json.dumps(said), encoding="utf-8")
+    assert sd3_load.digest(tmp_path, PROFILE) != first  # it believed the file, so it did not read the weights
+    weights.write_bytes(b"three")
+    assert sd3_load.digest(tmp_path, PROFILE) != first
+    weights.write_bytes(b"one")
+    assert sd3_load.digest(tmp_path, PROFILE) == first
+    kept.write_text("{damaged", encoding="utf-8")
+    assert sd3_load.digest(tmp_path, PROFILE) == first
 
 
 @pytest.mark.parametrize(
@@ -203,4 +208,9 @@ def test_the_digest_changes_with_the_weights(folder: Path) -> None:
     ],
 )
 def test_the_guard(stats: LatentStats, good: bool) -> None:
-    assert (sd3.fault(stats) is None) == good
+    assert (sd3_latents.fault(stats) is None) == good
+
+
+def test_latents_of_a_flat_picture_may_be_flat() -> None:
+    assert sd3_latents.fault(LatentStats(finite=True, std=0.1, absmax=0.5), from_picture=True) is None
+    assert sd3_latents.fault(LatentStats(finite=True, std=35.0, absmax=120.0), from_picture=True)
