@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,25 +40,24 @@ def development_key(state_dir: Path, now: dt.datetime) -> KeyFiles:
     """
     folder = state_dir / FOLDER
     files = KeyFiles(cert=folder / _CERT, key=folder / _KEY)
+    former = folder.exists()
     if _lasts(files, now):
         return files
-    part = state_dir / f".{FOLDER}.{os.getpid()}"
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True, mode=0o700)
-    chain, key = _made(now)
-    (part / _CERT).write_bytes(chain)
-    with os.fdopen(os.open(part / _KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(key)
-    try:
-        if folder.exists():
-            folder.rename(state_dir / f".{FOLDER}.{os.getpid()}.old")
-        part.rename(folder)
-    except OSError:
-        if not _lasts(files, now):
-            raise
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(state_dir / f".{FOLDER}.{os.getpid()}.old", ignore_errors=True)
+    state_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{FOLDER}.", dir=state_dir) as scratch:
+        part = Path(scratch) / FOLDER
+        part.mkdir(mode=0o700)
+        chain, key = _made(now)
+        (part / _CERT).write_bytes(chain)
+        with os.fdopen(os.open(part / _KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key)
+        if former:
+            folder.rename(Path(scratch) / "former")
+        try:
+            part.rename(folder)
+        except OSError:
+            if not _lasts(files, now):
+                raise
     return files
 
 
