@@ -22,6 +22,7 @@ from schemas.events import Lane, RenderRequest
 from schemas.registry import codec_for
 from store.artifacts import open_store
 from workers.engines import gpu, registry
+from workers.engines.art import Painter
 from workers.engines.pool import GB, Pool, budget
 from workers.engines.port import Engine
 from workers.finish.finish import Finisher
@@ -43,10 +44,22 @@ def pool_of(settings: Settings, own: frozenset[str], stand_ins: frozenset[str], 
 
     def build(profile: EngineProfile) -> Engine:
         if profile.id in own:
-            return registry.build(profile, settings, palette)
+            return registry.build(profile, settings, palette, art)
         return registry.stand_in(profile, palette)
 
-    return Pool(build=build, serves=own | stand_ins, budget_bytes=lambda: budget_bytes(settings))
+    def art(name: str) -> Painter | None:
+        """An engine that paints for typeset; a stand-in draws no better than typeset does itself."""
+        profile = table.current().engines.get(name)
+        engine = pool.engine(profile) if profile is not None and name in own else None
+        if profile is None or engine is None:
+            return None
+        if engine.resident_bytes:
+            pool.used(profile)
+        pool.make_room(profile)
+        return Painter(profile=profile, engine=engine)
+
+    pool = Pool(build=build, serves=own | stand_ins, budget_bytes=lambda: budget_bytes(settings))
+    return pool
 
 
 def budget_bytes(settings: Settings) -> int:

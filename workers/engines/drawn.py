@@ -16,7 +16,7 @@ from PIL import __version__ as pillow_version
 from rules.engines import EngineProfile
 from schemas.errors import Poison
 from schemas.events import Box, FailureKind, RenderFailure, RenderRequest
-from workers.engines import fonts, poster, scenes
+from workers.engines import fonts, placement, poster, scenes
 from workers.engines.fonts import Face
 from workers.engines.layout import For, slots_of
 from workers.engines.logos import BadFile, logos_of, place_in, place_logos
@@ -75,6 +75,7 @@ def compose(
     slots = slots_of(request, files)
     size = (request.job.width, request.job.height)
     image = art.copy() if art else scenes.draw(request.prompt, size, palette, seed, leave_room=bool(phrases or logos))
+    calm = placement.measure(image)
     look = poster.LOOKS[seed % len(poster.LOOKS)].among(fonts.here() if faces is None else faces)
     texts = {s.number: s for s in slots if s.what is For.TEXT}
     marks = {s.number: s for s in slots if s.what is For.LOGO}
@@ -83,12 +84,12 @@ def compose(
     ]
     taken = [slot.box(size) for slot in slots]
     if rest := [p for n, p in enumerate(phrases) if n not in texts]:
-        settings.append(poster.arranged(image, rest, look, taken))
+        settings.append(poster.arranged(image, rest, look, calm, taken))
         taken.append(settings[-1].box)
     poster.draw(image, settings, palette)
     # Last, so that no scrim lies over their colours.
     placed = [place_in(image, logos[n], palette, slot.box(size)) for n, slot in sorted(marks.items())]
-    placed += place_logos(image, [logo for n, logo in enumerate(logos) if n not in marks], palette, taken)
+    placed += place_logos(image, [logo for n, logo in enumerate(logos) if n not in marks], palette, taken, calm)
     return Composed(
         image=image, logos=tuple(Box(left=b[0], top=b[1], right=b[2], bottom=b[3]) for b in (p.box for p in placed))
     )

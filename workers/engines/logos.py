@@ -24,6 +24,10 @@ CLEAR: Final = 0.25
 _ALONE: Final = (0.40, 0.32, 0.25, 0.19, 0.14, 0.10)
 _AMID: Final = (0.25, 0.19, 0.14, 0.10)
 """Longest side of a logo as a share of the picture's shorter one, alone and beside text; the first that is calm."""
+_FLOATING: Final = 30.0
+"""What it costs a logo to stand off the upper and lower margin: it belongs into a corner or the middle of an edge."""
+_GAP: Final = 0.03
+"""Free room between a logo's clear space and text, as a share of the picture's shorter side."""
 LEAST_PX: Final = 16
 """Shortest side, pixels, below which a logo cannot be made out."""
 SEEN: Final = 3.0
@@ -97,17 +101,22 @@ def _in_srgb(opened: Image.Image) -> Image.Image:
     return image
 
 
-def place_logos(image: Image.Image, logos: Sequence[Logo], palette: Palette, taken: Sequence[Box]) -> list[Placed]:
-    """Put logos on a picture, off the boxes taken, as large as the calm allows. Raises BadFile for want of room."""
-    boxes, out = list(taken), list[Placed]()
+def place_logos(
+    image: Image.Image, logos: Sequence[Logo], palette: Palette, taken: Sequence[Box], calm: Calm
+) -> list[Placed]:
+    """Put logos on a picture, off the boxes taken, as large as the calm of its art allows.
+
+    Raises BadFile for want of room.
+    """
+    gap = round(_GAP * min(image.size))
+    boxes, out = [(b[0] - gap, b[1] - gap, b[2] + gap, b[3] + gap) for b in taken], list[Placed]()
     for logo in logos:
-        calm = placement.measure(image)
         tries = [_spot(image, logo, share, calm, boxes) for share in (_AMID if boxes else _ALONE)]
         free = [t for t in tries if not math.isinf(t[1].cost) and min(t[0].size) >= min(LEAST_PX, *logo.image.size)]
         if not free:
             raise BadFile(f"no room is left for the logo {logo.name!r} with its clear space; ask for a larger size")
         fitted, spot = next((t for t in free if calm.is_calm(t[1].box)), free[min(1, len(free) - 1)])
-        out.append(_put(image, fitted, spot.box, palette, calm=calm.is_calm(spot.box)))
+        out.append(_put(image, fitted, spot.box, palette))
         boxes.append(spot.box)
     return out
 
@@ -121,7 +130,7 @@ def place_in(image: Image.Image, logo: Logo, palette: Palette, box: Box) -> Plac
     left = box[0] + (wide - fitted.width) // 2 - clear
     top = box[1] + (high - fitted.height) // 2 - clear
     whole = (left, top, left + fitted.width + 2 * clear, top + fitted.height + 2 * clear)
-    return _put(image, fitted, whole, palette, calm=placement.measure(image).is_calm(whole))
+    return _put(image, fitted, whole, palette)
 
 
 def clear_space(logo: Image.Image) -> int:
@@ -143,19 +152,19 @@ def _spot(
     fitted = resized(logo.image, share * short / max(logo.image.size))
     clear = clear_space(fitted)
     need = (fitted.width + 2 * clear, fitted.height + 2 * clear)
-    spot = placement.calmest(calm, need, image.size, edge=0.045 * short, taken=taken)
+    spot = placement.calmest(calm, need, image.size, edge=0.045 * short, taken=taken, floating=_FLOATING)
     left, top, right, bottom = spot.box
     if left < 0 or top < 0 or right > image.width or bottom > image.height:
         spot = placement.Spot(box=spot.box, cost=math.inf)
     return fitted, spot
 
 
-def _put(image: Image.Image, logo: Image.Image, whole: Box, palette: Palette, *, calm: bool) -> Placed:
+def _put(image: Image.Image, logo: Image.Image, whole: Box, palette: Palette) -> Placed:
     """Paste a logo into its box, on a plate where it could not be told from what lies there."""
     clear = (whole[2] - whole[0] - logo.width) // 2
     left, top = whole[0] + clear, whole[1] + clear
     box = (left, top, left + logo.width, top + logo.height)
-    if not (calm and _stands_out(image, logo, box)):
+    if not (placement.measure(image).is_calm(whole) and _stands_out(image, logo, box)):
         _plate(image, logo, whole, palette)
     image.paste(logo, (left, top), logo)
     return Placed(box=box, clear=whole)

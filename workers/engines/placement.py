@@ -21,8 +21,13 @@ QUIET: Final = 24.0
 """Unrest (0..255) from which a cell is not calm: a gradient stays under 8, an object's outline is above 40."""
 _SALIENT: Final = 40.0
 """Weight of what stands out by its colour, next to unrest."""
+_LOUD: Final = 60.0
+"""What a cell that is not calm costs beside its unrest: one edge under a word is worse than a little grain under all."""
 _LEVELS: Final = 20.0
 """ΔE76 from the picture's mean colour at which a cell begins to stand out; 60 stands out wholly."""
+
+FLOATING: Final = 1.5
+"""Cost of text that stands at neither the upper nor the lower margin."""
 
 Floats = npt.NDArray[np.float64]
 Box = tuple[int, int, int, int]
@@ -35,19 +40,16 @@ class Calm:
 
     cell: Edge of a cell, pixels.
     unrest: Largest difference of a colour channel within and to the next cells, 0..255; shape (rows, columns).
-    cost: Unrest, plus how far the cell stands out by its colour.
+    cost: Unrest, more where the cell is not calm, plus how far it stands out by its colour.
     """
 
     cell: float
     unrest: Floats
     cost: Floats
 
-    def mean(self, box: Box, taken: Sequence[Box] = ()) -> float:
-        """Mean cost of a box; boxes taken count as the worst."""
-        rows, columns = self.cells(box)
-        if any(overlap(box, other) for other in taken):
-            return math.inf
-        part = self.cost[rows, columns]
+    def mean(self, box: Box) -> float:
+        """Mean cost of a box; 0 outside the picture."""
+        part = self.cost[self.cells(box)]
         return float(part.mean()) if part.size else 0.0
 
     def is_calm(self, box: Box) -> bool:
@@ -79,7 +81,8 @@ def measure(image: Image.Image) -> Calm:
     down = np.abs(np.diff(pixels, axis=0, append=pixels[-1:])).max(axis=2)
     right = np.abs(np.diff(pixels, axis=1, append=pixels[:, -1:])).max(axis=2)
     unrest = (down + right).reshape(rows, 2, columns, 2).sum(axis=(1, 3))
-    return Calm(cell=cell, unrest=unrest, cost=unrest + _SALIENT * _salience(small, (rows, columns)))
+    cost = unrest + _LOUD * (unrest >= QUIET) + _SALIENT * _salience(small, (rows, columns))
+    return Calm(cell=cell, unrest=unrest, cost=cost)
 
 
 def _salience(small: Image.Image, shape: tuple[int, int]) -> Floats:
@@ -108,11 +111,12 @@ def calmest(
     *,
     edge: float,
     taken: Sequence[Box] = (),
+    floating: float = FLOATING,
 ) -> Spot:
     """The calmest box of a size (pixels) in a picture's size, `edge` pixels or more from the border, off what is taken.
 
     It stands at the left margin, in the middle or at the right one; where two are as calm the higher wins, and one
-    at the upper or lower margin wins over one that floats a little way off it.
+    at the upper or lower margin wins over one off it that costs less by no more than `floating`.
     """
     wide, high = round(size[0]), round(size[1])
     total = np.zeros((calm.cost.shape[0] + 1, calm.cost.shape[1] + 1), dtype=np.float64)
@@ -131,7 +135,9 @@ def calmest(
                 first, begin = min(rows.start, low), min(columns.start, right)
                 sum_ = total[low, right] - total[first, right] - total[low, begin] + total[first, begin]
                 area = max(1, (low - first) * (right - begin))
-                cost = float(sum_) / area + _floating(top, margin_y, last_y - margin_y) + 1.2 * top / picture[1]
+                cost = float(sum_) / area + 1.2 * top / picture[1]
+                # What lines up with the border looks placed.
+                cost += floating if margin_y < top < last_y - margin_y else 0.0
             if best is None or cost < best.cost:
                 best = Spot(box=box, cost=cost)
     return best or Spot(box=(0, 0, wide, high), cost=math.inf)
@@ -142,8 +148,3 @@ def _steps(first: float, last: float, step: float) -> list[int]:
     if last <= first:
         return [round(first)]
     return sorted({*(round(v) for v in np.arange(first, last, step)), round(last)})
-
-
-def _floating(top: float, first: float, last: float) -> float:
-    """A little for every box that stands at neither margin: what lines up with the border looks placed."""
-    return 0.6 if first < top < last else 0.0

@@ -13,22 +13,31 @@ from PIL import Image
 from workers.engines import contrast, fonts, placement
 from workers.engines.fonts import Face
 from workers.engines.palette import RGB, Palette, ratio
-from workers.engines.placement import Box
+from workers.engines.placement import Box, Calm
 from workers.engines.shaping import Style
 from workers.engines.typography import Block, NoRoom, baseline, draw_block, set_block
 
 MARGIN: Final = 0.075
 """Free border on each side, as a share of the shorter side."""
 MEDIA_TYPE: Final = "image/png"
+_HARDEST: Final = 0.6
+"""Weight of the busiest line beside the whole block: one line across an outline spoils the rest."""
+_TORN: Final = 15.0
+"""Cost of a list whose rows do not stand on a line each."""
 LARGEST: Final = 0.17
-"""Largest size of an em where the engine places the text, and where a layout gives a box, of the shorter side."""
+"""Largest size of an em where the engine places the text: a share of the side of a square of the picture's area."""
+_WIDE: Final = 1.7
+"""That square's side is at most so many times the shorter side."""
 LARGEST_GIVEN: Final = 0.30
+"""Largest size of an em in a box that a layout gives, as a share of the shorter side."""
 _ROUNDS: Final = 3
 """Scrims laid after each other where one lightens what another darkened."""
 _COLUMNS: Final = ((1.0, 0.36, 0.5), (0.62, 0.60, 0.68), (0.46, 0.74, 0.80))
 """Columns that text is tried in: share of the width, and of the height for up to two phrases and for more."""
-_SMALLER: Final = 26.0
-"""Cost of a setting at half the largest size; what a busy picture costs under text is 20 to 60."""
+_SCALES: Final = (0.8, 0.64)
+"""Sizes that each column is tried in beside the largest that fits, as shares of it."""
+_SMALLER: Final = 36.0
+"""Cost of a setting by the share that it is smaller than the largest; a busy ground costs 20 to 100."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +101,14 @@ class Setting:
         return out
 
 
-def arranged(image: Image.Image, phrases: Sequence[str], look: Look, taken: Sequence[Box] = ()) -> Setting:
+def arranged(image: Image.Image, phrases: Sequence[str], look: Look, calm: Calm, taken: Sequence[Box] = ()) -> Setting:
     """Phrases where the picture is calm, off the boxes taken. Raises CannotSet."""
     styles = styles_for(look, phrases)
-    block, spot = _calmest_setting(image, phrases, styles, look.align, taken)
-    if math.isinf(spot.cost):
+    found = _settings(image.size, calm, phrases, styles, look.align, taken)
+    cost, _, setting = min(found, key=lambda f: f[:2])
+    if math.isinf(cost):
         raise NoRoom("the text does not fit beside what the layout places; give it a box of its own or more room")
-    left, top, right, _ = spot.box
-    return Setting(block=block, at=(left + (right - left - block.width) * look.align, top), align=look.align)
+    return setting
 
 
 def arranged_in(image: Image.Image, phrases: Sequence[str], look: Look, box: Box, align: float | None) -> Setting:
@@ -111,30 +120,42 @@ def arranged_in(image: Image.Image, phrases: Sequence[str], look: Look, box: Box
     return Setting(block=block, at=at, align=side)
 
 
-def _calmest_setting(
-    image: Image.Image, phrases: Sequence[str], styles: Sequence[Style], align: float, taken: Sequence[Box]
-) -> tuple[Block, placement.Spot]:
-    calm, edge = placement.measure(image), MARGIN * min(image.size)
-    room = (image.width - 2 * edge, image.height - 2 * edge)
-    largest = LARGEST * min(image.size)
-    found: list[tuple[float, int, Block, placement.Spot]] = []
+def _settings(
+    size: tuple[int, int],
+    calm: Calm,
+    phrases: Sequence[str],
+    styles: Sequence[Style],
+    align: float,
+    taken: Sequence[Box],
+) -> list[tuple[float, int, Setting]]:
+    """Ways to set the phrases, each with its cost and number. Raises CannotSet where there is none."""
+    edge = MARGIN * min(size)
+    room = (size[0] - 2 * edge, size[1] - 2 * edge)
+    largest = LARGEST * min(_WIDE * min(size), math.sqrt(size[0] * size[1]))
+    blocks: list[tuple[Block, float]] = []
     failure: NoRoom | None = None
-    for n, (wide, few, many) in enumerate(_COLUMNS):
-        share = few if len(phrases) < 3 else many
+    for wide, few, many in _COLUMNS:
+        box = (room[0] * wide, room[1] * (few if len(phrases) < 3 else many))
         try:
-            block = set_block(phrases, styles, room[0] * wide, room[1] * share, largest)
+            blocks.append((set_block(phrases, styles, *box, largest), wide))
+            fitting = blocks[-1][0].lines[0].size
+            blocks += [(set_block(phrases, styles, *box, fitting * scale), wide) for scale in _SCALES]
         except NoRoom as e:
             failure = failure or e
-            continue
+    found: list[tuple[float, int, Setting]] = []
+    for n, (block, wide) in enumerate(blocks):
         # Centred text stands in the middle of the page unless it has a column.
-        width = room[0] if n == 0 and align == 0.5 else block.width
-        spot = placement.calmest(calm, (width, block.height), image.size, edge=edge, taken=taken)
-        small = _SMALLER * (1.0 - max(line.size for line in block.lines) / largest) * 2
-        found.append((spot.cost + small, n, block, spot))
+        width = room[0] if wide == 1.0 and align == 0.5 else block.width
+        spot = placement.calmest(calm, (width, block.height), size, edge=edge, taken=taken)
+        small = _SMALLER * (1.0 - block.lines[0].size / max(b.lines[0].size for b, _ in blocks))
+        torn = _TORN if styles[-1].share == 1.0 and len(block.lines) > len(phrases) > 1 else 0.0
+        left, top, right, _ = spot.box
+        setting = Setting(block=block, at=(left + (right - left - block.width) * align, top), align=align)
+        hardest = _HARDEST * max(calm.mean(line) for line in setting.lines())
+        found.append((spot.cost + hardest + small + torn, n, setting))
     if not found:
         raise failure or NoRoom("the text does not fit the picture")
-    _, _, block, spot = min(found, key=lambda f: f[:2])
-    return block, spot
+    return found
 
 
 def draw(image: Image.Image, settings: Sequence[Setting], palette: Palette) -> None:
