@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from rules.engines import EngineProfile
 from rules.files import unusable
 from rules.ladder import Exhausted, derived_seed, next_repair
+from rules.regions import text_edit
 from rules.routing import Rule, facts_of
 from rules.ruleset import Ruleset
 from rules.sanity import Finding, examine
@@ -20,6 +21,8 @@ from schemas.events import (
     AssetApproved,
     AssetHeld,
     AssetRejected,
+    Defect,
+    Edit,
     HoldChanged,
     HoldScope,
     ImageInspected,
@@ -72,6 +75,7 @@ def on_rejected(event: AssetRejected, ruleset: Ruleset, at_ms: int) -> RenderReq
         rung=repair.rung,
         engine=repair.engine,
         sampling=repair.sampling,
+        edit=repair.edit,
         rule=f"repair:{repair.rung.value}",
         ruleset_id=ruleset.id,
         cost_spent_usd=event.request.cost_spent_usd + event.rendering.cost_usd,
@@ -108,6 +112,7 @@ def on_inspected(
             ruleset.ladder,
             modes=ruleset.failure_modes,
             engines=ruleset.engines,
+            edit=_edit(event, judgement.defects, ruleset),
         )
         if not isinstance(step, Exhausted):
             return AssetRejected(
@@ -116,6 +121,13 @@ def on_inspected(
         reasons = (*judgement.reasons[: REASONS_MAX - 1], f"No repair is left: {step.why}.")
         judgement = replace(judgement, verdict=Verdict.REVIEW, reasons=reasons)
     return ReviewRequested(event_id=event_id, at_ms=at_ms, request=request, rendering=rendering, judgement=judgement)
+
+
+def _edit(event: ImageInspected, defects: Sequence[Defect], ruleset: Ruleset) -> Edit | None:
+    region = ruleset.ladder.region
+    if region is None:
+        return None
+    return text_edit(event.request, event.rendering, event.inspection, defects, region, ruleset.thresholds)
 
 
 def _check_id(job: Job) -> None:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rules.engines import EngineProfile
 from rules.modes import FailureMode
+from rules.regions import Region, parse_region
 from rules.tree import Node
-from schemas.events import Defect, FailureKind, FileRole, Preset, Rendering, RenderRequest, Repair, Rung
+from schemas.events import Defect, Edit, FailureKind, FileRole, Preset, Rendering, RenderRequest, Repair, Rung
 
 CLIENT_MEND: Final = "client_mend"
 """The repair of a refused prompt: the refusal tells the client what to change."""
-STEPS: Final = (Rung.SAFER_SAMPLING, Rung.TEXT_SPECIALIST, Rung.TYPESET, Rung.HUMAN)
+STEPS: Final = (Rung.SAFER_SAMPLING, Rung.TEXT_REGION, Rung.TEXT_SPECIALIST, Rung.TYPESET, Rung.HUMAN)
 """The ladder from the cheapest step to a person; config may leave steps out, never reorder them."""
 TYPESET_ENGINE: Final = "typeset"
+REGION: Final = Rung.TEXT_REGION.value
 MAX_SEED: Final = 2**53 - 1
 LAYOUT_TAGS: Final = frozenset({"text", "layout", "logo"})
 """Work that typeset can do: it sets text, layouts and logo files, and cannot paint."""
@@ -32,6 +34,8 @@ class Ladder:
     failures: Mapping[FailureKind, str]
     """Failure mode of each kind of failed render."""
     specialist: str | None
+    region: Region | None
+    """How the step text_region redoes boxes; None where it is no step."""
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
@@ -48,7 +52,7 @@ class Exhausted:
 
 def parse_ladder(root: Node, *, modes: frozenset[str], engines: frozenset[str], specialist: str | None) -> Ladder:
     """ladder.yml. Raises BadConfig."""
-    f = root.fields(["repairs", "max_attempts", "max_cost_usd", "render_failures"])
+    f = root.fields(["repairs", "max_attempts", "max_cost_usd", "render_failures"], [REGION])
     known = [*(s.value for s in STEPS), CLIENT_MEND]
     repairs = f["repairs"].choices(known, "repair")
     if list(repairs) != [r for r in known if r in repairs]:
@@ -61,6 +65,8 @@ def parse_ladder(root: Node, *, modes: frozenset[str], engines: frozenset[str], 
         raise f["repairs"].bad(
             "text_specialist is a step, and the text validator of pipeline.yml names no specialist", "remove one"
         )
+    if (REGION in f) is not (REGION in repairs):
+        raise root.bad(f"{REGION} stands in one of repairs and settings only", "give both, or neither")
     failures = f["render_failures"].fields([k.value for k in FailureKind])
     return Ladder(
         repairs=repairs,
@@ -68,6 +74,7 @@ def parse_ladder(root: Node, *, modes: frozenset[str], engines: frozenset[str], 
         max_cost_usd=f["max_cost_usd"].number(0, 1000),
         failures={k: failures[k.value].choice(modes, "failure mode") for k in FailureKind},
         specialist=specialist,
+        region=parse_region(f[REGION]) if REGION in f else None,
     )
 
 
@@ -87,8 +94,9 @@ def next_repair(
     *,
     modes: Mapping[str, FailureMode],
     engines: Mapping[str, EngineProfile],
+    edit: Edit | None = None,
 ) -> Repair | Exhausted:
-    """The next step for the certain defects of an attempt.
+    """The next step for the certain defects of an attempt; `edit` is what could be redone of it, if anything.
 
     Each mode may be mended by the steps it names. With several modes the ladder starts where the last of
     them does: what sets wrong text right also draws a new picture, and not the other way round.
@@ -100,11 +108,11 @@ def next_repair(
     allowed = _steps(certain, modes, ladder)
     if request.job.engine is not None and allowed != (Rung.HUMAN,):
         # Who insists on an engine gets its safer preset and then a person, never another engine in silence.
-        allowed = tuple(r for r in ladder.rungs if r in {Rung.SAFER_SAMPLING, Rung.HUMAN})
+        allowed = tuple(r for r in ladder.rungs if r in {Rung.SAFER_SAMPLING, Rung.TEXT_REGION, Rung.HUMAN})
     spent = request.cost_spent_usd + rendering.cost_usd
     too_dear = False
     for rung in allowed:
-        proposal = _proposal(rung, request, ladder, engines)
+        proposal = _proposal(rung, replace(request, edit=edit if rung is Rung.TEXT_REGION else None), ladder, engines)
         if proposal is None:
             continue
         profile, preset = proposal
@@ -117,6 +125,7 @@ def next_repair(
             attempt=attempt,
             engine=profile.id,
             sampling=profile.preset(preset).sampling(preset, derived_seed(request.job.seed, attempt)),
+            edit=edit if rung is Rung.TEXT_REGION else None,
             reason=f"{names}: {rung.value.replace('_', ' ')} with {profile.id}"[:1000],
         )
     if too_dear:
@@ -135,10 +144,16 @@ def _steps(certain: Sequence[Defect], modes: Mapping[str, FailureMode], ladder: 
 def _proposal(
     rung: Rung, request: RenderRequest, ladder: Ladder, engines: Mapping[str, EngineProfile]
 ) -> tuple[EngineProfile, Preset] | None:
-    """Engine and preset of a step, or None where it does not apply to this attempt."""
+    """Engine and preset of a step, or None where it does not apply to this attempt.
+
+    A region is redone with the safe preset. No step leads back from there to the same engine, so an engine is asked
+    for that once.
+    """
     preset = Preset.STANDARD
     match rung:
         case Rung.SAFER_SAMPLING if request.sampling.preset is not Preset.SAFE:
+            engine, preset = request.engine, Preset.SAFE
+        case Rung.TEXT_REGION if request.edit is not None:
             engine, preset = request.engine, Preset.SAFE
         case Rung.TEXT_SPECIALIST if request.text.phrases and request.engine not in {ladder.specialist, TYPESET_ENGINE}:
             engine = ladder.specialist

@@ -17,7 +17,7 @@ from rapidfuzz.distance import Indel
 from rules.folding import Fold, fold, is_spoken, weight
 from rules.packing import Candidate, pack
 from rules.units import Unit, bounds, once_each, units_of
-from schemas.events import Phrase, TextContract, TextRead
+from schemas.events import Phrase, TextContract, TextRead, Word
 
 CANDIDATES_MAX: Final = 48
 """Most ways to show one phrase that are weighed."""
@@ -41,13 +41,14 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One phrase in one reading: what was seen in its place and how sure the reader was. Likeness is 0 to 1."""
+    """One phrase in one reading: what was seen in its place, where, and how sure the reader was. Likeness is 0 to 1."""
 
     phrase: Phrase
     level: Level
     seen: str
     confidence: float
     likeness: float
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,23 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """Text that nobody asked for. `height_px` is the height of its box."""
+    """Text that nobody asked for, and the box it stands in."""
 
     text: str
-    confidence: float
-    height_px: float
+    word: Word
     repeats: bool
     """Whether it says a wanted phrase once more."""
+
+    @property
+    def confidence(self) -> float:
+        """How sure the reader was."""
+        return self.word.confidence
+
+    @property
+    def height_px(self) -> float:
+        """Height of the box."""
+        _, top, _, bottom = bounds(self.word)
+        return bottom - top
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,7 @@ def shows(contract: TextContract, read: TextRead, *, stray_max_characters: int =
 def match_read(contract: TextContract, read: TextRead) -> Match:
     """Assigns what was read to the phrases of the contract."""
     phrases = contract.phrases
+    words = once_each(read.words)
     units = units_of(read, [*(p.text for p in phrases), *contract.allowed_extra])
     free = set(range(len(units)))
     found: dict[int, Shown] = {}
@@ -105,19 +117,20 @@ def match_read(contract: TextContract, read: TextRead) -> Match:
         for i, candidate in zip(waiting, packing.chosen, strict=True):
             if candidate is not None:
                 free -= candidate.units
-                found[i] = _shown(phrases[i], level, [units[u] for u in sorted(candidate.units)])
+                found[i] = _shown(phrases[i], level, [units[u] for u in sorted(candidate.units)], words)
     absent = {i: Shown(p, Level.ABSENT, "", 0.0, 0.0) for i, p in enumerate(phrases)}
     return Match(
         reader=read.reader,
         shown=tuple({**absent, **found}[i] for i in range(len(phrases))),
-        extra=() if contract.other_text_allowed else _extra(contract, read, units, free),
+        extra=() if contract.other_text_allowed else _extra(contract, words, units, free),
         complete=complete,
     )
 
 
-def _shown(phrase: Phrase, level: Level, units: Sequence[Unit]) -> Shown:
+def _shown(phrase: Phrase, level: Level, units: Sequence[Unit], words: Sequence[Word]) -> Shown:
     seen = _joined(units)
-    return Shown(phrase, level, seen, min(u.confidence for u in units), likeness(phrase.text, seen))
+    where = tuple(words[box] for box in sorted({u.box for u in units}))
+    return Shown(phrase, level, seen, min(u.confidence for u in units), likeness(phrase.text, seen), where)
 
 
 def likeness(a: str, b: str) -> float:
@@ -223,10 +236,9 @@ def _alike(phrase: Phrase, units: Sequence[Unit], free: set[int]) -> tuple[Candi
     return tuple(sorted(out, key=lambda c: -c.value)[:CANDIDATES_MAX])
 
 
-def _extra(contract: TextContract, read: TextRead, units: Sequence[Unit], free: set[int]) -> tuple[Extra, ...]:
+def _extra(contract: TextContract, words: Sequence[Word], units: Sequence[Unit], free: set[int]) -> tuple[Extra, ...]:
     allowed = {fold(w, Fold.LOOK) for text in contract.allowed_extra for w in (text, *text.split())}
     wanted = {fold(p.text, Fold.LOOK) for p in contract.phrases}
-    words = once_each(read.words)
     out: list[Extra] = []
     for box in sorted({units[i].box for i in free}):
         pieces = [units[i] for i in sorted(free) if units[i].box == box]
@@ -234,7 +246,6 @@ def _extra(contract: TextContract, read: TextRead, units: Sequence[Unit], free: 
             continue
         left = [p for p in pieces if fold(p.text, Fold.LOOK) not in allowed]
         if left and weight(_joined(left)):
-            _, top, _, bottom = bounds(words[box])
             text = _joined(left)
-            out.append(Extra(text, words[box].confidence, bottom - top, fold(text, Fold.LOOK) in wanted))
+            out.append(Extra(text, words[box], fold(text, Fold.LOOK) in wanted))
     return tuple(out)

@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from rules.folding import weight
 from rules.text import Extra, Level, Match, Shown, likeness, match_read
 from rules.thresholds import Thresholds
-from schemas.events import Defect, FileRole, Lane, Phrase, RenderRequest, TextRead
+from schemas.events import Defect, FileRole, Lane, Phrase, RenderRequest, TextRead, Word
 
 WRONG: Final = "wrong-text"
 MISSING: Final = "missing-text"
@@ -95,13 +95,13 @@ def _judge_extra(
     known, a reader may catch a part of them, drawn as they are.
     """
     allowed = request.text.allowed_extra
-    has_logo = any(f.role is FileRole.LOGO for f in request.job.files)
+    has_logo = _has_logo(request)
     told: list[str] = []
     for match in matches:
         for extra in match.extra:
-            if not _counts(extra, thresholds, height_px) or any(likeness(extra.text, t) >= SAME_EXTRA for t in told):
-                continue
-            if has_logo and any(likeness(extra.text, a) >= thresholds["text.similar"] for a in allowed):
+            if not _is_stray(extra, request, thresholds, height_px) or any(
+                likeness(extra.text, t) >= SAME_EXTRA for t in told
+            ):
                 continue
             told.append(extra.text)
             others = [m for m in matches if m is not match]
@@ -113,8 +113,30 @@ def _judge_extra(
             )
 
 
-def _counts(extra: Extra, thresholds: Thresholds, height_px: int) -> bool:
-    """Whether it is legible lettering and no texture, tick or speck."""
+def at_fault(
+    reads: Sequence[TextRead], request: RenderRequest, thresholds: Thresholds, height_px: int
+) -> tuple[Word, ...]:
+    """The boxes, of every reading, of phrases that no reading shows as they are wanted and of stray text."""
+    matches = [match_read(request.text, read) for read in reads]
+    wrong = [
+        i
+        for i in range(len(request.text.phrases))
+        if max((m.shown[i].level for m in matches), default=Level.ABSENT) is Level.DIFFERENT
+    ]
+    words = [w for m in matches for i in wrong for w in m.shown[i].words]
+    return (*words, *(e.word for m in matches for e in m.extra if _is_stray(e, request, thresholds, height_px)))
+
+
+def _has_logo(request: RenderRequest) -> bool:
+    return any(f.role is FileRole.LOGO for f in request.job.files)
+
+
+def _is_stray(extra: Extra, request: RenderRequest, thresholds: Thresholds, height_px: int) -> bool:
+    """Whether it is legible lettering and no texture, tick, speck or part of a logo."""
+    if _has_logo(request) and any(
+        likeness(extra.text, a) >= thresholds["text.similar"] for a in request.text.allowed_extra
+    ):
+        return False
     return (
         extra.confidence >= thresholds["text.trusted_confidence"]
         and weight(extra.text) > thresholds["text.stray_max_characters"]

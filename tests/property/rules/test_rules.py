@@ -40,6 +40,7 @@ from schemas.events import (
     Rendering,
     RenderRequested,
     Risk,
+    Rung,
     Verdict,
 )
 from tests.unit.rules.samples import (
@@ -381,12 +382,12 @@ MADE = st.one_of(
 
 @given(
     st.sampled_from([None, "simulator", "sd3.5-large"]),
-    st.sampled_from(["a poster “FRESH COFFEE”", "a menu “FRESH COFFEE” by a woman"]),
+    st.sampled_from(["a poster “FRESH COFFEE”", "a menu “FRESH COFFEE” by a woman", "a lighthouse"]),
     st.lists(st.tuples(SEEN, MADE), min_size=8, max_size=8),
 )
 def test_every_path_of_the_ladder_ends(engine: str | None, prompt: str, story: list[tuple[Inspection, Rendering]]):
     request = routed(job(prompt, engine=engine, brand="northwind-coffee"))
-    state, spent = State.ROUTED, 0.0
+    state, spent, mended = State.ROUTED, 0.0, set[str]()
     for seen, made in story:
         event = ImageInspected(
             event_id=ids.event_id("x", "inspect", str(request.attempt)),
@@ -403,6 +404,10 @@ def test_every_path_of_the_ladder_ends(engine: str | None, prompt: str, story: l
         assert again.request.attempt == request.attempt + 1 < ruleset().ladder.max_attempts
         assert again.request.cost_spent_usd >= spent
         spent, request = again.request.cost_spent_usd, again.request
+        assert (request.edit is not None) is (request.rung is Rung.TEXT_REGION)
+        if request.edit is not None:
+            assert request.engine not in mended
+            mended.add(request.engine)
         assert ruleset().engines[request.engine].refuses(request.sampling, request) is None
     assert state in TERMINAL
     assert spent <= ruleset().ladder.max_cost_usd

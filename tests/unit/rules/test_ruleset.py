@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import pytest
 
+from rules.decide import on_inspected
 from rules.engines import EngineKind, Hosted, HostedApi, Loading, Offload, Quantise, SamplingPreset
 from rules.ruleset import FILES, from_document, load_ruleset
 from schemas.errors import BadConfig, Poison
-from schemas.events import FailureKind, Preset, Rung
-from tests.unit.rules.samples import changed, config, ruleset
+from schemas.events import FailureKind, ImageInspected, Preset, ReviewRequested, Rung
+from tests.unit.rules.samples import changed, config, inspection, job, read, rendering, routed, ruleset
 
 PIPELINE = """pipeline:
   - prefilter: prompt-sanity-check
@@ -332,7 +334,10 @@ WRONG = [
     ("verdict.yml", "std_max: 3", "std_max: 0.1", None, "is above latents.std_max"),
     ("verdict.yml", "check: logo", "check: lgo", None, "no review check 'lgo'"),
     ("verdict.yml", "mode: anatomy", "mode: anatmy", "anatmy", "did you mean 'anatomy'"),
-    ("ladder.yml", "safer_sampling, text_specialist", "text_specialist, safer_sampling", None, "out of order"),
+    ("ladder.yml", "safer_sampling, text_region", "text_region, safer_sampling", None, "out of order"),
+    ("ladder.yml", "safer_sampling, text_region", "safer_sampling", None, "text_region stands in one of repairs and"),
+    ("ladder.yml", "  share_max: 0.4\n", "", "text_region:", "lacks share_max"),
+    ("ladder.yml", "strength: 0.95", "strength: 0", None, "is 0, want 0.05 to 1"),
     ("ladder.yml", "typeset, human, ", "typeset, ", None, "no step leads to a person"),
     ("ladder.yml", "max_cost_usd: 0.5", "max_cost_usd: cheap", None, "want a number"),
     ("ladder.yml", "timeout: render-failed", "timeout: render-faild", None, "did you mean 'render-failed'"),
@@ -431,8 +436,8 @@ def test_a_ladder_without_typeset_or_specialist_needs_neither():
     }
     routing = config()["routing.yml"].replace("use: text_specialist", "use: ideogram-v1")
     pipeline = PIPELINE.replace("ideogram-check", "reading-check")
-    failure_modes = files["failure-modes.yml"].replace("text_specialist, ", "").replace("typeset, ", "")
-    failure_modes = failure_modes.replace("[critical-layout", "[critical-layout")
+    files["ladder.yml"] = re.sub(r"text_region, |^text_region:\n(  .*\n)*", "", files["ladder.yml"], flags=re.MULTILINE)
+    failure_modes = re.sub("text_specialist, |typeset, |text_region, ", "", files["failure-modes.yml"])
     rules = load_ruleset(
         {
             **config(),
@@ -443,6 +448,13 @@ def test_a_ladder_without_typeset_or_specialist_needs_neither():
         }
     )
     assert rules.ladder.rungs == (Rung.SAFER_SAMPLING, Rung.HUMAN)
+    assert rules.ladder.region is None
+    wrong = inspection(read("FRXSH COFFEE"))
+    request = routed(job("a poster “FRESH COFFEE”"), rules)
+    event = ImageInspected(
+        event_id=request.job.job_id, at_ms=1, request=request, rendering=rendering(), inspection=wrong
+    )
+    assert isinstance(on_inspected(event, rules, {}, 2), ReviewRequested)
 
 
 def test_a_typeset_step_needs_its_engine():
