@@ -162,12 +162,14 @@ def try_engine(
     The engine, what its profile refuses, and the finishing are those of the pipeline. Exit status: 1 where the render
     fails or, with --inspect, the picture is not accepted.
     """
+    from broker import logs
     from ops.engines_console import say_tried, steps_bar
     from ops.engines_list import engine_id
     from ops.engines_try import check, files_of, render, trial
     from schemas.events import RenderFailure, Verdict
 
     settings, ruleset = _given(state, config, device)
+    logs.set_up(settings, process="try")
     fields: dict[str, Any] = {
         "prompt": prompt,
         "engine": engine_id(name, ruleset),
@@ -219,6 +221,7 @@ def again(
     Compared is what the engine gave, before finishing. Exit status: 0 where it is the same to the byte, else 1; where
     another device or other weights made it, that is said and is no fault.
     """
+    from broker import logs
     from ops.engines_again import Outcome, find
     from ops.engines_again import again as render_again
     from ops.engines_console import steps_bar
@@ -227,6 +230,7 @@ def again(
     if attempt is not None and len(reference) == 64:
         raise Poison("--attempt goes with a job id; a manifest is one attempt already")
     settings, ruleset = _given(state, config, device)
+    logs.set_up(settings, process="again")
     store = open_store(settings)
     with steps_bar() as watch:
         seen = render_again(find(store, reference, attempt, replay), store, ruleset, settings, watch)
