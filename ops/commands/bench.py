@@ -10,6 +10,7 @@ import typer
 from ops.console import EXIT_FINDING, JsonOption, out, print_json, print_table
 
 if TYPE_CHECKING:
+    from ops.bench.duty import DutyFigures
     from ops.bench.path import PathFigures
 
 app = typer.Typer(add_completion=False, help="Measure on this machine.", no_args_is_help=True)
@@ -82,3 +83,42 @@ def _show_path(seen: PathFigures) -> None:
     console.print("cores used: " + ", ".join(f"{name} {share:.2f}" for name, share in seen.cpu_share.items()))
     console.print(f"audit: {seen.audit}. The p95 of the whole way is to stay under {seen.limit_p95_ms} ms.")
     console.print("Measured from handing a prompt over until a read_committed reader holds the record, on one clock.")
+
+
+@app.command("duty")
+def duty(
+    batches: Annotated[int, typer.Option("--batches", min=2, max=1000, help="Batches that each loop renders.")] = 30,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=16, help="Pictures of 1024 x 1024 in a batch.")] = 4,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.05, max=60, help="Time of the engine for a batch.")
+    ] = 1.0,
+    as_json: JsonOption = False,
+) -> None:
+    """How busy the render worker keeps an engine of a fixed time a batch, next to a plain loop.
+
+    Starts a broker of its own. Both loops read, encode, store and announce the same pictures.
+    """
+    from ops.bench.duty import measure
+
+    seen = measure(batches, batch, seconds)
+    if as_json:
+        print_json(asdict(seen))
+    else:
+        _show_duty(seen)
+    if not seen.within_limits:
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _show_duty(seen: DutyFigures) -> None:
+    print_table(
+        ("loop", ">batches", ">engine s", ">wall s", ">engine / wall", ">pictures an hour"),
+        [
+            (name, f.batches, f"{f.engine_s:.1f}", f"{f.wall_s:.1f}", f"{f.duty:.3f}", f.pictures_per_hour)
+            for name, f in seen.loops.items()
+        ],
+        title=f"{seen.machine}; load average {seen.load_before} before, {seen.load_after} after",
+    )
+    out().print(
+        f"{seen.batch} pictures of 1024 x 1024 in a batch of {seen.batch_s:g} s, {seen.png_bytes // 1000} kB a PNG. "
+        f"Ours is to reach {seen.limit_duty:g}."
+    )
