@@ -118,7 +118,7 @@ class Stack:
             self._say(f"Kafka answers on {endpoints['kafka_bootstrap']}")
         if settings.c2pa_key_file is None and not settings.c2pa_development_key:
             endpoints["c2pa_development_key"] = "true"
-            self._say("content credentials are signed with a development key; PRESSCHECK_C2PA_KEY_FILE names a real one")
+            self._say("credentials are signed with a development key; PRESSCHECK_C2PA_KEY_FILE names a real one")
         write_private(self.state_dir / ENDPOINTS_FILE, json.dumps(endpoints, indent=1))
         return settings_module.load(self.state_dir)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from ops import rulesets
 from ops.commands import demo
 from rules.ladder import derived_seed
 from schemas import ids
-from schemas.catalogue import DEAD_LETTERS, DESIGN_QUEUE, PROMPTS
+from schemas.catalogue import DEAD_LETTERS, DESIGN_QUEUE, IMAGES_GENERATED, IMAGES_INSPECTED, PROMPTS
+from store.artifacts import open_store
 from tests.chaos.driver import Stack, running, wait_for
 from workers.engines.damage import Damage, drawn_for
+from workers.finish.credentials import read_credentials
+from workers.finish.development_key import FOLDER
 
 CAMPAIGN = rulesets.IN_CHECKOUT / demo.CAMPAIGN
 SMALL = {"width": 320, "height": 320}
@@ -92,6 +96,39 @@ def test_every_kind_of_the_campaign_ends_as_it_should(stack: Stack) -> None:
     assert states["trail-people-02"] == "review"
     assert {states[k] for k in chosen[:3]} == {"approved"}
     assert any("nudity" in reason for reason in ended[ids.job_id("refuse-05-unsafe")]["reasons"])
+
+
+def test_what_was_inspected_is_byte_for_byte_what_is_delivered_and_signed(stack: Stack) -> None:
+    base = {**SMALL, "prompt": "Woodcut of a harbour", "engine": "simulator", "brand": "northwind-coffee"}
+    sound = seeds(None, 3)
+    wishes = ({"format": "png"}, {"format": "jpeg", "upscale": 2}, {"format": "webp"})
+    lines = [
+        {**base, **wish, "idempotency_key": f"finish-{n}", "seed": seed}
+        for n, (wish, seed) in enumerate(zip(wishes, sound, strict=True))
+    ]
+    ended = run(stack, lines)
+    assert {job["state"] for job in ended.values()} == {"approved"}
+    store = open_store(stack.settings)
+    seen: dict[str, list[dict[str, Any]]] = {job_id: [] for job_id in ended}
+    for topic in (IMAGES_GENERATED, IMAGES_INSPECTED, DESIGN_QUEUE):
+        for record in tail(stack, topic):
+            if (job_id := record["value"]["request"]["job"]["job_id"]) in seen:
+                seen[job_id].append(record["value"]["rendering"]["asset"])
+    for n, (media_type, side) in enumerate((("image/png", 320), ("image/jpeg", 640), ("image/webp", 320))):
+        made, inspected, delivered = seen[ids.job_id(f"finish-{n}")]
+        assert made == inspected == delivered
+        assert (made["media_type"], made["width"], made["height"]) == (media_type, side, side)
+        read = read_credentials(store.get(made["sha256"]), media_type)
+        assert read is not None
+        assert (read.state, read.signer) == ("Valid", "Presscheck development key (Presscheck development)")
+
+
+def test_the_private_key_lies_in_its_own_file_alone(stack: Stack) -> None:
+    key = stack.state / FOLDER / "key.pem"
+    line = key.read_bytes().splitlines()[1]
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    kept = [p for p in stack.state.rglob("*") if p.is_file() and p != key]
+    assert [p for p in kept if line in p.read_bytes()] == []
 
 
 def test_bytes_that_are_no_record_become_a_dead_letter_and_the_stages_live_on(stack: Stack) -> None:
