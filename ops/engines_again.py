@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, cast
 
 from broker.settings import Settings
+from ops.engines_try import engine_of
 from rules.ruleset import Ruleset
 from rules.tree import nearest
 from schemas.errors import BadConfig, Poison
@@ -18,7 +19,6 @@ from schemas.events import RenderFailure
 from store import manifests
 from store.artifacts import ADDRESS, ArtifactStore
 from store.manifests import Attempt, Manifest
-from workers.engines import registry
 from workers.engines.port import Engine, Watch
 
 ATTEMPTS_MAX: Final = 64
@@ -117,12 +117,7 @@ def _engine(made: Manifest, ruleset: Ruleset, settings: Settings) -> Engine:
         mend = nearest(request.engine, ruleset.engines)
         raise BadConfig(f"the ruleset of config/ has no engine {request.engine!r} any more", mend=mend)
 
-    def palette(_request: object) -> Sequence[str]:
-        return ruleset.palette(request.job.brand)
-
-    if made.backend == "simulator":
-        return registry.stand_in(profile, palette)
-    return registry.build(profile, settings, palette)
+    return engine_of(profile.id, ruleset, settings, stand_in=made.backend == "simulator")
 
 
 def _rendered(engine: Engine, made: Manifest, size: int, files: Mapping[str, bytes], watch: Watch) -> list[str]:

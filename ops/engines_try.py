@@ -16,7 +16,7 @@ from ops.submission import Fault, parse_lines, submitted, upload
 from rules.decide import on_prompt
 from rules.ruleset import Ruleset
 from rules.verdict import judge
-from schemas.errors import Poison
+from schemas.errors import BadConfig, Poison
 from schemas.events import (
     Asset,
     Judgement,
@@ -35,6 +35,7 @@ from workers.engines.port import Engine, Rendered, Watch
 from workers.finish.credentials import STEP as SIGNED
 from workers.finish.finish import Finisher
 from workers.finish.port import Finished, Order
+from workers.render import pool_of
 
 SUFFIXES: Final[Mapping[str, str]] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
@@ -138,7 +139,7 @@ def render(asked: Trial, ruleset: Ruleset, settings: Settings, watch: Watch) -> 
     """Load the engine, render and finish. Raises BadConfig where this machine cannot run it, and as engines do."""
     request = asked.request
     began = time.perf_counter()
-    engine = registry.build(ruleset.engines[request.engine], settings, lambda r: ruleset.palette(r.job.brand))
+    engine = engine_of(request.engine, ruleset, settings)
     loaded = time.perf_counter()
     (made,) = engine.render([request], asked.files, watch)
     rendered = time.perf_counter()
@@ -156,6 +157,24 @@ def render(asked: Trial, ruleset: Ruleset, settings: Settings, watch: Watch) -> 
         engine_ms=(rendered - loaded) * 1000,
         finish_ms=(time.perf_counter() - rendered) * 1000,
     )
+
+
+def engine_of(name: str, ruleset: Ruleset, settings: Settings, *, stand_in: bool = False) -> Engine:
+    """The engine, among all that this machine can run: typeset may ask another for its art.
+
+    With `stand_in` it is the simulator in its place. Raises BadConfig where this machine cannot run it.
+    """
+    profile = ruleset.engines[name]
+    state = registry.availability(profile, settings)
+    if not state.runs and not stand_in:
+        raise BadConfig(f"{name} cannot run here: {state.why}", mend="`presscheck engines list` shows what can")
+    own = frozenset(a.engine for a in registry.available(settings, ruleset.engines) if a.runs)
+    stand_ins = frozenset({name}) if stand_in else frozenset[str]()
+    pool = pool_of(settings, own - stand_ins, stand_ins, lambda: ruleset)
+    engine = pool.engine(profile)
+    if engine is None:
+        raise BadConfig(f"{name} is not among the engines of this machine")
+    return engine
 
 
 def _finished(made: Rendered, ruleset: Ruleset, settings: Settings, engine: Engine, asked: Trial) -> Finished:

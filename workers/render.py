@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Final
 
@@ -16,6 +16,7 @@ from broker.signals import StopSignals
 from broker.worker import WorkerPlan, run_worker
 from broker.worker_slot import transactional_id
 from rules.engines import EngineProfile
+from rules.ruleset import Ruleset
 from schemas.catalogue import render_topic
 from schemas.errors import BadConfig
 from schemas.events import Lane, RenderRequest
@@ -36,11 +37,11 @@ LOOK_AHEAD: Final = 64
 """At least two of the largest batches that a profile allows."""
 
 
-def pool_of(settings: Settings, own: frozenset[str], stand_ins: frozenset[str], table: RulesetTable) -> Pool:
+def pool_of(settings: Settings, own: frozenset[str], stand_ins: frozenset[str], ruleset: Callable[[], Ruleset]) -> Pool:
     """The engines of this process: `own` ones, and the simulator in place of `stand_ins`."""
 
     def palette(request: RenderRequest) -> Sequence[str]:
-        return table.current().palette(request.job.brand)
+        return ruleset().palette(request.job.brand)
 
     def build(profile: EngineProfile) -> Engine:
         if profile.id in own:
@@ -49,7 +50,7 @@ def pool_of(settings: Settings, own: frozenset[str], stand_ins: frozenset[str], 
 
     def art(name: str) -> Painter | None:
         """An engine that paints for typeset; a stand-in draws no better than typeset does itself."""
-        profile = table.current().engines.get(name)
+        profile = ruleset().engines.get(name)
         engine = pool.engine(profile) if profile is not None and name in own else None
         if profile is None or engine is None:
             return None
@@ -120,7 +121,7 @@ def main(settings: Settings) -> int:
             handler = RenderHandler(
                 store=store,
                 ruleset=table.current,
-                engines=pool_of(settings, own, stand_ins, table),
+                engines=pool_of(settings, own, stand_ins, table.current),
                 finish=finisher,
                 hard_s=settings.max_attempt_age_s,
                 now_ms=plan.now_ms,
