@@ -56,11 +56,11 @@ class Made:
             timeout_s=self.timeout_s,
         )
 
-    def engine(self) -> HostedEngine:
-        profile, key = self.profile, SecretStr(self.key)
+    def engine(self, profile: EngineProfile | None = None) -> HostedEngine:
+        profile, key = profile or self.profile, SecretStr(self.key)
         assert profile.hosted is not None
         variable = f"PRESSCHECK_{self.api.value.upper()}_API_KEY"
         host = host_of(profile.hosted, key, variable, self.timeout_s, self.resolver)
         pool = pool_of(self.api.value, key)
         slots = partial(Slots, SecretStr(self.dsn), pool, self.in_flight, lease_s=self.lease_s)
-        return HostedEngine(profile, APIS[self.api], host, slots)
+        return HostedEngine(profile, profile.hosted, APIS[self.api], host, slots)

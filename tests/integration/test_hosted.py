@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
@@ -18,15 +19,24 @@ import structlog
 from PIL import Image
 
 from audit.migrate import migrate
+from broker import logs
+from broker.settings import Settings
+from broker.worker_port import Delivery, Record
 from rules.engines import HostedApi
+from schemas.codec import Codec, LockedIds
 from schemas.errors import Transient
-from schemas.events import Box, Edit, FailureKind, FileRole, RenderFailure, RenderRequest
+from schemas.events import Box, Edit, FailureKind, FileRole, Preset, RenderFailure, RenderRequest
+from store.artifacts import open_store
 from tests import hosted_server, renders
 from tests.hosted_engines import PRICE_USD, Made
 from tests.hosted_server import KEY, Answer, Plan, Server, ideogram_row, status
+from tests.integration.misbehaving import as_is, wanted
+from tests.unit.rules import samples
 from tests.waiting import until
 from workers.engines.hosted_http import KEY_PART, TRIES
+from workers.engines.pool import Pool
 from workers.engines.port import Cancelled, Rendered
+from workers.render_handler import RenderHandler
 
 ROOT = Path(__file__).parents[2]
 Case = tuple[Plan, FailureKind]
@@ -62,6 +72,16 @@ def made(request: pytest.FixtureRequest, server: Server, dsn: str) -> Made:
 @pytest.fixture
 def ideogram(server: Server, dsn: str) -> Made:
     return Made(api=IDEOGRAM, server=server, dsn=dsn, timeout_s=8)
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 def ask(seed: int = 7, size: tuple[int, int] = (320, 320), **given: object) -> RenderRequest:
@@ -334,6 +354,84 @@ def test_a_picture_that_is_cut_off_within_goes_on_as_it_came(made: Made) -> None
         Image.open(io.BytesIO(result.picture)).load()
 
 
+# The link to a result
+
+
+OTHER_LINKS = {
+    "private": "https://10.0.0.1/a.png",
+    "metadata": "https://169.254.169.254/latest/meta-data",
+    "metadata in version 6": "https://[::ffff:169.254.169.254]/a.png",
+    "http elsewhere": "http://93.184.215.14/a.png",
+    "another port": "https://93.184.215.14:8443/a.png",
+    "file": "file:///etc/passwd",
+    "nothing": "no link",
+}
+
+
+@pytest.mark.parametrize("link", OTHER_LINKS.values(), ids=OTHER_LINKS)
+def test_a_link_to_where_no_result_can_be_is_not_followed(ideogram: Made, link: str) -> None:
+    final(ideogram, ideogram_row(url=link), FailureKind.ENGINE_ERROR)
+    assert ideogram.server.result_headers == []
+
+
+def test_a_name_that_is_bound_anew_between_check_and_call_leads_nowhere_else(ideogram: Made) -> None:
+    asked: list[str] = []
+
+    async def rebinding(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
+
+    its = replace(ideogram, resolver=rebinding)
+    port = its.server.url.rpartition(":")[2]
+
+    def named(good: Answer) -> Answer:
+        return replace(good, body=good.body.replace(b"//127.0.0.1:", b"//results.example:"))
+
+    its.server.plan.append(named)
+    rendered(one(its))  # it came from the address that was checked, under the name that was given
+    assert asked == ["results.example"]
+    assert its.server.result_headers[0]["host"] == f"results.example:{port}"
+    its.server.plan.append(named)
+    assert failed(one(its)).kind is FailureKind.ENGINE_ERROR
+    assert len(its.server.result_headers) == 1
+
+
+@pytest.mark.parametrize("code", [401, 403, 404, 410])
+def test_a_link_that_is_gone_is_said_at_once(ideogram: Made, code: int) -> None:
+    ideogram.server.result_plan.append(status(code))
+    failure = failed(one(ideogram))
+    assert (failure.kind, len(ideogram.server.result_headers)) == (FailureKind.UNAVAILABLE, 1)
+
+
+@pytest.mark.parametrize("to", ["/results/other.png", "http://169.254.169.254/", "https://elsewhere.example/a.png"])
+def test_a_result_that_redirects_is_not_followed(ideogram: Made, to: str) -> None:
+    ideogram.server.result_plan.append(status(302, location=to))
+    failure = failed(one(ideogram))
+    assert (failure.kind, len(ideogram.server.result_headers)) == (FailureKind.ENGINE_ERROR, 1)
+    assert "redirect" in failure.message
+
+
+@pytest.mark.parametrize("wrong", AGAIN.values(), ids=AGAIN)
+def test_a_result_is_fetched_again_and_not_paid_for_again(ideogram: Made, wrong: Plan) -> None:
+    ideogram.server.result_plan.extend([wrong, wrong])
+    assert rendered(one(ideogram)).cost_usd == PRICE_USD
+    assert (len(ideogram.server.seen), len(ideogram.server.result_headers)) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        (HTML, FailureKind.CORRUPT_OUTPUT),
+        (status(200, b"x", content_type="image/svg+xml"), FailureKind.CORRUPT_OUTPUT),
+        (Answer(body=b"x" * (64 * 1024 * 1024 + 1)), FailureKind.ENGINE_ERROR),
+    ],
+    ids=["page", "drawing", "too large"],
+)
+def test_a_result_that_is_no_picture_is_refused(ideogram: Made, wrong: Plan, kind: FailureKind) -> None:
+    ideogram.server.result_plan.append(wrong)
+    assert failed(one(ideogram)).kind is kind
+
+
 # A batch
 
 
@@ -399,10 +497,10 @@ def worker(its: Made, jobs: int, lease_s: float = 30.0) -> Generator[subprocess.
 
 def test_no_more_than_ten_are_in_flight_however_many_workers_there_are(made: Made) -> None:
     made.server.hold_s = 0.1
-    with worker(made, 14) as one_worker, worker(made, 14) as another, worker(made, 14) as third:
+    with worker(made, 8) as one_worker, worker(made, 8) as another, worker(made, 8) as third:
         said = [process.communicate(timeout=120)[0] for process in (one_worker, another, third)]
-    assert said == ["14\n"] * 3
-    assert len(made.server.seen) == 42
+    assert said == ["8\n"] * 3
+    assert len(made.server.seen) == 24
     assert 5 < made.server.most_in_flight <= 10
 
 
@@ -441,6 +539,46 @@ def test_the_key_is_in_nothing_that_is_said(made: Made, capfd: pytest.CaptureFix
     assert "[key]" in "".join(said)
     for text in said:
         assert not any(KEY[n : n + KEY_PART] in text for n in range(len(KEY) - KEY_PART)), text
+
+
+def test_the_key_is_in_no_event_and_in_nothing_that_is_stored(
+    made: Made, tmp_path: Path, capfd: pytest.CaptureFixture[str], logging_as_before: None
+) -> None:
+    logs.set_up(Settings.model_validate({"log_level": "debug", "log_json": True}), process="render")
+    store = open_store(Settings.model_validate({"state_dir": tmp_path}))
+    wrong = status(400, f"you sent {KEY}".encode())
+    made.server.plan.extend([hosted_server.well, wrong, status(429, KEY.encode()), wrong])
+    rules = samples.ruleset()
+    profile = rules.engines["ideogram-v1" if made.api is IDEOGRAM else "sd3.5-flash"]
+    assert profile.hosted is not None
+    profile = replace(profile, hosted=replace(profile.hosted, url=made.server.url), timeout_s=made.timeout_s)
+    engine = made.engine(profile)
+    handler = RenderHandler(
+        store=store,
+        ruleset=lambda: replace(rules, engines={**rules.engines, profile.id: profile}),
+        engines=Pool(build=lambda _: engine, serves=frozenset({profile.id}), budget_bytes=lambda: 0),
+        finish=as_is,
+        hard_s=60,
+        now_ms=lambda: 77,
+    )
+    deliveries: list[Delivery] = []
+    for n in range(3):
+        event = wanted(n)
+        request = replace(event.request, engine=profile.id, sampling=profile.standard.sampling(Preset.STANDARD, n))
+        record = Record(topic="t", partition=0, offset=n, key=None, value=None)
+        deliveries.append(Delivery(record=record, event=replace(event, request=request)))
+    outputs = [output for each in handler.settle(handler.work(deliveries, 1)) for output in each]
+    codec = Codec(LockedIds())
+    said = [codec.encode(output.event) + repr(output).encode() for output in outputs]
+    stored = [path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()]
+    printed = [text.encode() for text in capfd.readouterr()]
+    assert len(said) == 3
+    assert len(stored) > 6
+    assert any(b"[key]" in each for each in said)
+    assert any(b"host asked again" in each for each in printed)
+    key = KEY.encode()
+    for each in [*said, *stored, *printed]:
+        assert not any(key[n : n + KEY_PART] in each for n in range(len(key) - KEY_PART + 1))
 
 
 def test_the_key_does_not_travel_to_where_the_results_lie(ideogram: Made) -> None:

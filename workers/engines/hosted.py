@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from broker.leases import Slots
 from rules.engines import EngineProfile, Hosted
-from schemas.errors import BadConfig, Transient
+from schemas.errors import Transient
 from schemas.events import FailureKind, FileRef, FileRole, RenderFailure, RenderRequest
 from workers.checks.decode import decode
 from workers.checks.port import Broken
@@ -87,21 +87,15 @@ class Api(Protocol):
 class HostedEngine:
     """An engine of the port on top of an Api. `slots` makes the pool's slots for one batch.
 
-    `timeout_s` of the profile bounds a whole batch, waiting for slots included. Raises BadConfig without a host.
+    `timeout_s` of the profile bounds a whole batch, waiting for slots included.
     """
 
     resident_bytes = 0
 
     def __init__(
-        self,
-        profile: EngineProfile,
-        api: Api,
-        host: Host,
-        slots: Callable[[], Slots],
+        self, profile: EngineProfile, hosted: Hosted, api: Api, host: Host, slots: Callable[[], Slots]
     ) -> None:
-        if profile.hosted is None:
-            raise BadConfig(f"{profile.id} has no host", mend="give its profile `hosted:`")
-        self._profile, self._hosted, self._api, self._host, self._slots = profile, profile.hosted, api, host, slots
+        self._profile, self._hosted, self._api, self._host, self._slots = profile, hosted, api, host, slots
 
     @property
     def backend(self) -> str:
@@ -113,14 +107,10 @@ class HostedEngine:
         """The host's name."""
         return self._host.name
 
-    @cached_property
+    @property
     def model_digest(self) -> str:
         """Digest of the API, the model's name and our code. The host may change its model without a word."""
-        whole = hashlib.sha256(f"{self.backend} {self._hosted.url} {self._hosted.model} {pillow_version}".encode())
-        for file in sorted(Path(__file__).parent.glob("hosted*.py")):
-            whole.update(file.read_bytes())
-        whole.update((Path(__file__).parent / f"{self.backend}.py").read_bytes())
-        return f"{self.backend}:{whole.hexdigest()}"
+        return self._digest
 
     def park(self) -> None:
         """It holds nothing."""
@@ -229,6 +219,14 @@ class HostedEngine:
         facts["fitted"] = f"scaled by {fitted.scale:.3f}, {fitted.lost:.1%} of a side cut away"
         facts["sha256_made"] = hashlib.sha256(picture.data).hexdigest()
         return Rendered(picture=fitted.pixels, width=job.width, height=job.height, cost_usd=cost_usd, facts=facts)
+
+    @cached_property
+    def _digest(self) -> str:
+        whole = hashlib.sha256(f"{self.backend} {self._hosted.url} {self._hosted.model} {pillow_version}".encode())
+        for file in sorted(Path(__file__).parent.glob("hosted*.py")):
+            whole.update(file.read_bytes())
+        whole.update((Path(__file__).parent / f"{self.backend}.py").read_bytes())
+        return f"{self.backend}:{whole.hexdigest()}"
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

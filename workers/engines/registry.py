@@ -13,7 +13,7 @@ import psutil
 from broker.settings import Settings
 from rules.engines import EngineKind, EngineProfile
 from schemas.errors import BadConfig
-from workers.engines import fonts, gpu, weights
+from workers.engines import fonts, gpu, hosts, weights
 from workers.engines.art import ArtSource, nobody_paints
 from workers.engines.drawn import PaletteOf
 from workers.engines.port import Engine
@@ -64,7 +64,7 @@ def build(profile: EngineProfile, settings: Settings, palette_of: PaletteOf, art
 
             return load(profile, weights.folder_of(profile, settings.models_location), state.way.value)
         case Way.HOSTED:
-            raise BadConfig(f"{profile.id} is hosted, and hosted engines are not served yet")
+            return hosts.engine(profile, settings)
         case None:
             raise BadConfig(
                 f"{profile.id} cannot run here: {state.why}", mend="leave it to the stand-in or to another machine"
@@ -89,12 +89,23 @@ def availability(profile: EngineProfile, settings: Settings) -> Availability:
         case EngineKind.SIMULATOR | EngineKind.TYPESET:
             way, why = Way.DRAWN, "draws on the CPU"
         case EngineKind.HTTP:
-            way, why = None, "hosted engines are not served yet"
+            way, why = _hosted(profile, settings)
         case EngineKind.SD3:
             way, why = _local(profile, settings)
+            if way is None and profile.hosted is not None:
+                local = why
+                way, why = _hosted(profile, settings)
+                why = why if way else f"{local}; or {why}"
         case _:
             assert_never(profile.kind)
     return Availability(engine=profile.id, way=way, why=why)
+
+
+def _hosted(profile: EngineProfile, settings: Settings) -> tuple[Way | None, str]:
+    if profile.hosted is None:
+        return None, "its profile names no host"
+    there, why = hosts.found(profile.hosted, settings)
+    return Way.HOSTED if there else None, why
 
 
 def _local(profile: EngineProfile, settings: Settings) -> tuple[Way | None, str]:
