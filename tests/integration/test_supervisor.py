@@ -8,8 +8,10 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -17,12 +19,13 @@ import pytest
 from confluent_kafka.cimpl import NewTopic
 
 from broker import settings as settings_module
-from broker.admin import admin_client
+from broker.admin import admin_client, ensure_topics
 from broker.embedded.kafka import answers
 from ops import stack_state
 from ops.stack_state import ProcessRow, StackRow
 from tests import small_stack
 from tests.waiting import until
+from workers.progress import ProgressTopic, Word
 
 READY_S = 60.0
 
@@ -201,6 +204,19 @@ def test_status_tells_of_every_process_and_down_stops_them(running: Running) -> 
     assert seen["endpoints"]["kafka_bootstrap"] == running.settings().kafka_bootstrap
     password = running.settings().database_url.get_secret_value().split(":")[2].split("@")[0]
     assert password not in json.dumps(seen)
+    assert seen["renders"] == []  # nothing renders here
+
+    def at_work() -> dict[str, Any] | None:
+        shown = json.loads(presscheck("status", "--json").stdout)["renders"]
+        return shown[0] if shown and shown[0]["engine"] else None
+
+    ensure_topics(running.settings(), [])
+    with ProgressTopic(running.settings(), "render-test-0", lambda: time.time_ns() // 1_000_000) as progress:
+        progress.tell(Word(engine="sd3.5-large", job_ids=("a", "b"), step=3, steps=28, resident=("sd3.5-large",)))
+        shown = until("status tells what the worker is at", at_work)
+        assert (shown["worker"], shown["jobs"], shown["job_ids"]) == ("render-test-0", 2, ["a", "b"])
+        assert (shown["step"], shown["steps"], shown["resident"]) == (3, 28, ["sd3.5-large"])
+        assert "3 of 28" in presscheck("status").stdout
 
     alive = processes(running.row())
     assert presscheck("down").returncode == 0
