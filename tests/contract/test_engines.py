@@ -1,22 +1,29 @@
-"""What every engine keeps to: the simulator, typeset, and sd3 with a tiny pipeline of the real classes."""
+"""What every engine keeps to: the simulator, typeset, sd3 with a tiny pipeline of the real classes, and hosted engines.
+
+Hosted engines speak to a server on this machine that keeps to their contracts; slots are in a real database.
+"""
 
 from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from rules.engines import EngineKind
+from audit.migrate import migrate
+from rules.engines import EngineKind, HostedApi
 from schemas.events import FailureKind, RenderFailure, RenderRequest
-from tests import renders
+from tests import hosted_server, renders
+from tests.hosted_engines import Made
 from workers.engines.port import Cancelled, Engine, Rendered
 from workers.engines.simulator import Simulator
 from workers.engines.typeset import Typeset
@@ -33,6 +40,9 @@ class Subject:
     too_large: tuple[int, int]
     exact: bool
     """Whether a batch gives the very bytes that a job alone gives, and not only pixels within one step."""
+    device: str = "cpu"
+    reaches: frozenset[tuple[str, int]] = frozenset()
+    """Addresses that it may connect to."""
 
 
 def _drawn(kind: EngineKind) -> Subject:
@@ -66,25 +76,54 @@ def _sd3(folder: Path) -> Subject:
     return Subject(engine=sd3.load(profile, sd3_tiny.build(folder), "cpu"), ask=ask, too_large=(256, 256), exact=False)
 
 
+@contextmanager
+def _hosted(api: HostedApi, dsn: str) -> Generator[Subject]:
+    migrate(dsn)
+
+    def ask(**given: Any) -> RenderRequest:
+        usual: dict[str, Any] = {"size": (320, 256)}
+        return renders.request(**{**usual, **given})
+
+    with hosted_server.serve() as server:
+        server.long_side = 400  # its pictures have another size than the one asked for, and for Ideogram another shape
+        port = urlsplit(server.url).port
+        assert port is not None
+        yield Subject(
+            engine=Made(api=api, server=server, dsn=dsn).engine(),
+            ask=ask,
+            too_large=(2048, 2048),
+            exact=True,
+            device="127.0.0.1",
+            reaches=frozenset({("127.0.0.1", port)}),
+        )
+
+
 @pytest.fixture(
     scope="module",
-    params=["simulator", "typeset", pytest.param("sd3", marks=pytest.mark.models)],
+    params=["simulator", "typeset", pytest.param("sd3", marks=pytest.mark.models), "ideogram", "stability"],
 )
-def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     if request.param == "sd3":
-        return _sd3(tmp_path_factory.mktemp("sd3"))
-    return _drawn(EngineKind(request.param))
+        yield _sd3(tmp_path_factory.mktemp("sd3"))
+    elif request.param in {"ideogram", "stability"}:
+        with _hosted(HostedApi(request.param), request.getfixturevalue("postgres")) as its:
+            yield its
+    else:
+        yield _drawn(EngineKind(request.param))
 
 
 class Watch:
-    """Notes every attempt to connect while it is on (an audit hook cannot be taken away again)."""
+    """Notes every attempt to connect while it is on (an audit hook cannot be taken away again), but to `reaches`."""
 
     def __init__(self) -> None:
-        self.on, self.seen = False, list[str]()
+        self.on, self.seen, self.reaches = False, list[str](), frozenset[tuple[str, int]]()
         sys.addaudithook(self)
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
-        if self.on and event in {"socket.connect", "socket.getaddrinfo"}:
+        if not self.on or event not in {"socket.connect", "socket.getaddrinfo"}:
+            return
+        to = args[1] if event == "socket.connect" else args[:2]
+        if to not in self.reaches:
             self.seen.append(f"{event} {args!r}")
 
 
@@ -95,7 +134,7 @@ def watch() -> Watch:
 
 @pytest.fixture(autouse=True)
 def no_network(subject: Subject, watch: Watch) -> Iterator[None]:
-    watch.on = True
+    watch.on, watch.reaches = True, subject.reaches
     yield
     watch.on = False
     assert watch.seen == []
@@ -203,6 +242,6 @@ def test_what_may_not_share_a_batch_has_another_key(subject: Subject) -> None:
 
 def test_it_says_what_it_is(subject: Subject) -> None:
     engine = subject.engine
-    assert engine.backend in {"simulator", "typeset", "diffusers"}
-    assert engine.device == "cpu"
+    assert engine.backend in {"simulator", "typeset", "diffusers", "ideogram", "stability"}
+    assert engine.device == subject.device
     assert 64 < len(engine.model_digest) <= 128

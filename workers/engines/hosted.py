@@ -34,8 +34,6 @@ from workers.engines.hosted_links import Resolve
 from workers.engines.hosted_size import fit, nearest_shape, refuses_shape
 from workers.engines.port import NOBODY, Rendered, Watch
 
-LOOK_S: Final = 0.5
-"""How soon a batch that is no longer wanted stops."""
 MOST_INPUT_BYTES: Final = 10_000_000
 """Both APIs take pictures, or whole requests, of up to 10 MB."""
 PICTURE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/webp"})
@@ -178,10 +176,9 @@ class HostedEngine:
         async with hosted_http.client(self._tls) as client, self._slots() as slots:
             tasks = [asyncio.create_task(self._one(asked, client, slots, end)) for asked in batch]
             try:
-                pending = set(tasks)
-                while pending:
-                    _, pending = await asyncio.wait(pending, timeout=LOOK_S, return_when=asyncio.FIRST_COMPLETED)
-                    watch.step(len(tasks) - len(pending), len(tasks))
+                for done, ended in enumerate(asyncio.as_completed(tasks), 1):
+                    await ended
+                    watch.step(done, len(tasks))
             finally:
                 for task in tasks:
                     task.cancel()
