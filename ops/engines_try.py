@@ -6,11 +6,16 @@ import hashlib
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
+import structlog
+from pydantic import SecretStr
+
+from broker.leases import Slots
 from broker.settings import Settings
 from ops.submission import Fault, parse_lines, submitted, upload
 from rules.decide import on_prompt
@@ -30,7 +35,7 @@ from schemas.events import (
 from store.artifacts import open_store
 from workers.checks.measure import inspect_asset
 from workers.checks.readers import open_readers
-from workers.engines import registry
+from workers.engines import hosts, registry
 from workers.engines.port import Engine, Rendered, Watch
 from workers.finish.credentials import STEP as SIGNED
 from workers.finish.finish import Finisher
@@ -159,6 +164,26 @@ def render(asked: Trial, ruleset: Ruleset, settings: Settings, watch: Watch) -> 
     )
 
 
+class OnlyOne(Slots):
+    """The slot of a single picture where no database counts what other processes have in flight."""
+
+    def __init__(self) -> None:
+        super().__init__(SecretStr(""), "trial", 1)
+
+    async def __aenter__(self) -> Self:
+        """Nothing to connect to."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Nothing to leave."""
+
+    @asynccontextmanager
+    async def slot(self, within_s: float) -> AsyncGenerator[None]:
+        """Held by the one picture that there is."""
+        structlog.get_logger(__name__).warning("no database: what other processes have in flight is not counted")
+        yield
+
+
 def engine_of(name: str, ruleset: Ruleset, settings: Settings, *, stand_in: bool = False) -> Engine:
     """The engine, among all that this machine can run: typeset may ask another for its art.
 
@@ -167,6 +192,8 @@ def engine_of(name: str, ruleset: Ruleset, settings: Settings, *, stand_in: bool
     profile = ruleset.engines[name]
     state = registry.availability(profile, settings)
     if not state.runs and not stand_in:
+        if profile.hosted is not None and hosts.lacks_only_slots(profile.hosted, settings):
+            return hosts.engine(profile, settings, OnlyOne)
         raise BadConfig(f"{name} cannot run here: {state.why}", mend="`presscheck engines list` shows what can")
     own = frozenset(a.engine for a in registry.available(settings, ruleset.engines) if a.runs)
     stand_ins = frozenset({name}) if stand_in else frozenset[str]()

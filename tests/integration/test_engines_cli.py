@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from schemas.events import Outcome as Rendered
 from store import manifests
 from store.artifacts import ArtifactStore, open_store
 from store.manifests import Attempt, Manifest
+from tests import hosted_server
 from workers.engines import damage
 from workers.engines.port import NOBODY
 
@@ -44,10 +46,10 @@ class Ran:
         return json.loads(self.out)
 
 
-def presscheck(folder: Path, *args: str | Path, **environ: str) -> Ran:
+def presscheck(folder: Path, *args: str | Path, config: Path = ROOT / "config", **environ: str) -> Ran:
     """The command in a folder of its own: no Kafka, no Postgres, and no setting but those given."""
     done = subprocess.run(
-        [sys.executable, "-m", "ops", "engines", *map(str, args), "--config", str(ROOT / "config")],
+        [sys.executable, "-m", "ops", "engines", *map(str, args), "--config", str(config)],
         cwd=folder,
         env={
             **{k: v for k, v in os.environ.items() if not k.startswith("PRESSCHECK_")},
@@ -264,6 +266,22 @@ def test_an_attempt_that_failed_then_has_nothing_to_compare(
 def test_what_is_not_in_the_store_is_said(tmp_path: Path, store: ArtifactStore, reference: str) -> None:
     with pytest.raises(Poison):
         find(store, reference, None, None)
+
+
+def test_a_hosted_engine_is_tried_without_a_database_and_says_what_nobody_counts(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    engines = tmp_path / "config" / "engines.yml"
+    with hosted_server.serve() as server:
+        engines.write_text(engines.read_text(encoding="utf-8").replace("https://api.ideogram.ai", server.url))
+        asked = ("try", "ideogram-v1", PROMPT, "--width", "1024", "--height", "1024", "--json")
+        key = {"PRESSCHECK_IDEOGRAM_API_KEY": hosted_server.KEY, "PRESSCHECK_LOG_JSON": "true"}
+        ran = presscheck(tmp_path, *asked, config=tmp_path / "config", **key)
+    assert ran.status == 0, ran.err
+    assert ran.json["backend"] == "ideogram"
+    assert ran.json["cost_usd"] > 0
+    assert "what other processes have in flight is not counted" in ran.err
+    assert hosted_server.KEY not in ran.out + ran.err
+    assert picture(tmp_path / ran.json["file"]).size == (1024, 1024)
 
 
 @pytest.mark.models

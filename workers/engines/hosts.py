@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -12,6 +13,9 @@ from broker.settings import PREFIX, Settings
 from rules.engines import EngineProfile, Hosted, HostedApi
 from schemas.errors import BadConfig
 from workers.engines.port import Engine
+
+if TYPE_CHECKING:
+    from broker.leases import Slots
 
 
 def found(hosted: Hosted, settings: Settings) -> tuple[bool, str]:
@@ -25,8 +29,16 @@ def found(hosted: Hosted, settings: Settings) -> tuple[bool, str]:
     return True, f"{by}, key in {variable}"
 
 
-def engine(profile: EngineProfile, settings: Settings) -> Engine:
-    """The engine in front of a profile's host. Raises BadConfig where the profile has none."""
+def lacks_only_slots(hosted: Hosted, settings: Settings) -> bool:
+    """Whether a host could be used from here but for the database that counts what is in flight."""
+    return bool(_key(hosted, settings)[0].get_secret_value()) and not settings.database_url.get_secret_value()
+
+
+def engine(profile: EngineProfile, settings: Settings, slots: Callable[[], Slots] | None = None) -> Engine:
+    """The engine in front of a profile's host; `slots` counts in place of the database.
+
+    Raises BadConfig where the profile has no host.
+    """
     from broker.leases import Slots, pool_of
     from workers.engines.hosted import HostedEngine, host_of
 
@@ -45,8 +57,8 @@ def engine(profile: EngineProfile, settings: Settings) -> Engine:
         case _:
             assert_never(hosted.api)
     key, variable = _key(hosted, settings)
-    slots = partial(Slots, settings.database_url, pool_of(hosted.api.value, key), hosted.in_flight)
-    return HostedEngine(profile, hosted, api, host_of(hosted, key, variable, profile.timeout_s), slots)
+    shared = partial(Slots, settings.database_url, pool_of(hosted.api.value, key), hosted.in_flight)
+    return HostedEngine(profile, hosted, api, host_of(hosted, key, variable, profile.timeout_s), slots or shared)
 
 
 def _key(hosted: Hosted, settings: Settings) -> tuple[SecretStr, str]:
