@@ -16,6 +16,7 @@ LATENTS: Final = "broken-latents"
 SIZE: Final = "wrong-size"
 DRIFT: Final = "colour-drift"
 CAST: Final = "colour-cast"
+CUT: Final = "prompt-cut-off"
 DETECTED: Final[Mapping[str, str]] = {
     CORRUPT: "bytes",
     BLANK: "blank",
@@ -24,6 +25,7 @@ DETECTED: Final[Mapping[str, str]] = {
     SIZE: "size",
     DRIFT: "palette",
     CAST: "palette",
+    CUT: "outcome",
 }
 """Failure modes reported here, with the check that shows each: a catalogue must name both."""
 DESIGN_TAGS: Final = frozenset({"text", "layout", "logo", "brand-logo", "file-logo"})
@@ -50,6 +52,25 @@ def failure_defects(rendering: Rendering, ladder: Ladder) -> list[Defect]:
     else:
         evidence, mode = f"{failure.kind.value}: {failure.message}", ladder.failures[failure.kind]
     return [_defect(mode, "outcome", 0, 1, evidence)]
+
+
+def cut_defects(rendering: Rendering, limits: Mapping[str, int]) -> Found:
+    """What of the prompt was never seen: the defects, and what is only worth a note.
+
+    `limits` are the tokens that each text encoder of the engine takes. Words that the encoder with the most room lost
+    went nowhere, so a person must look; what only the smaller ones lost, that one still saw. An engine whose limits
+    nobody knows is taken to have had no other.
+    """
+    most = max(limits.values(), default=0)
+    defects: list[Defect] = []
+    notes: list[str] = []
+    for cut in rendering.cut:
+        if cut.limit >= most:
+            evidence = f"{cut.encoder} took {cut.limit} of {cut.tokens} tokens and never saw {cut.lost!r}"
+            defects.append(_defect(CUT, "outcome", cut.tokens, cut.limit, evidence, certain=False))
+        else:
+            notes.append(f"{cut.encoder} took {cut.limit} of {cut.tokens} tokens of the prompt; a larger encoder more.")
+    return defects, notes
 
 
 def file_defects(

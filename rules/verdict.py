@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from rules.conditions import Facts, holds
-from rules.findings import failure_defects, file_defects, palette_defects, pixel_defects
+from rules.findings import cut_defects, failure_defects, file_defects, palette_defects, pixel_defects
 from rules.routing import facts_of
 from rules.ruleset import Ruleset
 from rules.text_verdict import judge_text
@@ -48,7 +48,8 @@ def judge(inspection: Inspection, rendering: Rendering, request: RenderRequest, 
         return _judgement(spoilt, reasons, {}, ruleset)
     failed = {e.check for e in inspection.errors}
     reasons += [f"The check {name} gave no number to judge by." for name in missing if name not in failed]
-    defects = spoilt + palette_defects(measured, request, checks, limits, ruleset.brands.get(request.job.brand))
+    cut, notes = cut_defects(rendering, _limits(request, ruleset))
+    defects = spoilt + cut + palette_defects(measured, request, checks, limits, ruleset.brands.get(request.job.brand))
     scores = _aesthetic(measured) if "aesthetic" in checks else {}
     if "text" in checks:
         text = judge_text(inspection.reads, request, ruleset.thresholds, rendering.asset.height)
@@ -56,7 +57,15 @@ def judge(inspection: Inspection, rendering: Rendering, request: RenderRequest, 
         reasons += text.doubts
         scores["text"] = text.score
     defects += _for_a_person(request, ruleset)
-    return _judgement(defects, reasons, scores, ruleset)
+    return _judgement(defects, reasons, scores, ruleset, notes)
+
+
+def _limits(request: RenderRequest, ruleset: Ruleset) -> Mapping[str, int]:
+    """Tokens that the text encoders take; of typeset, those of the engine that paints under it."""
+    profile = ruleset.engines.get(request.engine)
+    if profile is not None and profile.art is not None:
+        profile = ruleset.engines.get(profile.art)
+    return {} if profile is None else profile.prompt_limits
 
 
 def _aesthetic(measured: Measured) -> dict[str, float]:
@@ -80,12 +89,17 @@ def request_facts(request: RenderRequest) -> Facts:
 
 
 def _judgement(
-    defects: Sequence[Defect], reasons: Sequence[str], scores: dict[str, float], ruleset: Ruleset
+    defects: Sequence[Defect],
+    reasons: Sequence[str],
+    scores: dict[str, float],
+    ruleset: Ruleset,
+    notes: Sequence[str] = (),
 ) -> Judgement:
+    """`reasons` ask for review; `notes` are told, and change nothing."""
     certain = [d for d in defects if d.certain]
     verdict = Verdict.REJECT if certain else Verdict.REVIEW if defects or reasons else Verdict.ACCEPT
     told = [f"{d.mode}: {d.evidence}"[:1000] for d in (certain or defects)]
-    said = [*told, *reasons] or ["Every check in force passed."]
+    said = [*([*told, *reasons] or ["Every check in force passed."]), *notes]
     return Judgement(
         verdict=verdict,
         defects=tuple(defects)[:DEFECTS_MAX],

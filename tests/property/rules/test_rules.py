@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rules.conditions import NUMBER_FIELDS, All, Always, AnyOf, Bounded, Condition, Facts, HasTag, IsOneOf, Not, holds
 from rules.decide import on_inspected, on_prompt, on_rejected
+from rules.files import MEDIA
 from rules.folding import Fold, fold
 from rules.lifecycle import NEXT, TERMINAL, State
 from rules.packing import Candidate, pack
@@ -106,7 +107,7 @@ TEXTS = st.lists(st.one_of(st.text(max_size=20), st.sampled_from(["SALE", "30% O
 )
 FILES = st.lists(
     st.sampled_from(
-        [LOGO, *(FileRef(role=r, name="f", sha256="e" * 64, media_type="a/b", size_bytes=1) for r in FileRole)]
+        [LOGO, *(FileRef(role=r, name="f", sha256="e" * 64, media_type=MEDIA[r][0], size_bytes=1) for r in FileRole)]
     ),
     max_size=2,
 ).map(tuple)

@@ -17,6 +17,7 @@ from schemas.events import (
     Lane,
     LatentStats,
     Outcome,
+    PromptCut,
     RenderFailure,
     TextRead,
     Verdict,
@@ -37,6 +38,39 @@ def verdict(wanted: Job, *reads: TextRead, **values: Any) -> Judgement:
 
 def second(*lines: str | Word) -> TextRead:
     return read(*lines, reader="rapidocr@640")
+
+
+def cut(encoder: str, limit: int) -> PromptCut:
+    return PromptCut(encoder=encoder, tokens=300, limit=limit, lost="a red kite above")
+
+
+def test_words_that_no_encoder_saw_are_shown_to_a_person():
+    seen = rendering(cut=(cut("clip_l", 77), cut("t5", 256)))
+    judged = judge(inspection(read()), seen, routed(PICTURE), ruleset())
+    assert judged.verdict is Verdict.REVIEW
+    defect = only(judged)
+    assert (defect.mode, defect.check, defect.value, defect.threshold) == ("prompt-cut-off", "outcome", 300, 256)
+    assert defect.evidence == "t5 took 256 of 300 tokens and never saw 'a red kite above'"
+    assert not defect.certain
+
+
+def test_words_that_only_a_small_encoder_lost_are_a_note():
+    seen = rendering(cut=(cut("clip_l", 77), cut("clip_g", 77)))
+    judged = judge(inspection(read()), seen, routed(PICTURE), ruleset())
+    assert (judged.verdict, judged.defects) == (Verdict.ACCEPT, ())
+    assert judged.reasons == (
+        "Every check in force passed.",
+        "clip_l took 77 of 300 tokens of the prompt; a larger encoder more.",
+        "clip_g took 77 of 300 tokens of the prompt; a larger encoder more.",
+    )
+
+
+def test_the_room_of_the_engine_that_painted_counts():
+    seen = rendering(cut=(cut("clip_l", 77),))
+    request = routed(PICTURE)
+    for engine, verdict in (("typeset", Verdict.ACCEPT), ("ideogram-v1", Verdict.REVIEW), ("gone", Verdict.REVIEW)):
+        judged = judge(inspection(read()), seen, replace(request, engine=engine), ruleset())
+        assert judged.verdict is verdict
 
 
 def only(judgement: Judgement) -> Defect:
