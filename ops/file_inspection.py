@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
+from ops.file_credentials import credentials_of
 from rules.contract import text_contract
 from rules.ruleset import Ruleset
 from rules.tree import nearest
@@ -62,11 +63,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspected:
-    """What came of one file. `inspection` and `judgement` are None where it could not be read at all."""
+    """What came of one file. `inspection` and `judgement` are None where it could not be read at all.
+
+    `credentials` are its content credentials in short, None where it carries none.
+    """
 
     wanted: Wanted
     inspection: Inspection | None
     judgement: Judgement | None
+    credentials: Mapping[str, str] | None = None
     error: str = ""
 
     @property
@@ -156,7 +161,7 @@ class FileInspector:
         )
         request, rendering = _sized(request, rendering, wanted, inspection)
         judgement = judge(inspection, rendering, request, self._ruleset)
-        return Inspected(wanted=wanted, inspection=inspection, judgement=judgement)
+        return Inspected(wanted=wanted, inspection=inspection, judgement=judgement, credentials=credentials_of(data))
 
 
 def _request(wanted: Wanted, ruleset: Ruleset) -> RenderRequest:
@@ -237,6 +242,7 @@ def report(result: Inspected, checks: Sequence[str]) -> dict[str, Any]:
         out["reasons"].append(NOT_JUDGED)
     out["checks"] = {name: _check(name, inspection, judgement) for name in names}
     out["scores"] = dict(judgement.scores)
+    out["credentials"] = None if result.credentials is None else dict(result.credentials)
     out["elapsed_ms"] = round(inspection.elapsed_ms, 1)
     out["ruleset_id"] = judgement.ruleset_id
     return out

@@ -132,6 +132,8 @@ def _print(data: dict[str, Any], verdict: Verdict, *, as_json: bool) -> None:
     out().print(data["file"], markup=False)
     for reason in data["reasons"]:
         out().print(f"  {reason}", markup=False)
+    if said := data.get("credentials"):
+        out().print(f"  credentials: {', '.join(f'{name} {value}' for name, value in said.items())}", markup=False)
     rows = [
         (f"  {name}", check["verdict"] or "not measured", "; ".join(check["evidence"]) or _numbers(check))
         for name, check in data["checks"].items()

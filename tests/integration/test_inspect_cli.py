@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tests.corpus import RIGHT_KINDS, Drawn, Kind, draw
+from tests.unit.finish import orders
 
 ROOT = Path(__file__).parents[2]
 
@@ -163,3 +164,22 @@ def test_a_check_that_measured_nothing_has_no_verdict(tmp_path: Path) -> None:
     (got,) = presscheck(tmp_path / "broken.png", "--expect", "SALE", "--json").objects
     assert got["checks"]["bytes"]["verdict"] == "reject"
     assert {check["verdict"] for name, check in got["checks"].items() if name != "bytes"} == {None}
+
+
+def test_content_credentials_are_shown_and_a_changed_file_says_so(tmp_path: Path) -> None:
+    done = orders.finisher()(orders.order(orders.art(), steps=("content-credentials",)))
+    signed, spoilt, plain = (tmp_path / name for name in ("signed.png", "spoilt.png", "plain.png"))
+    signed.write_bytes(done.data)
+    # Grown by a byte behind its end: the picture is the same, the file is not.
+    spoilt.write_bytes(done.data + b"\0")
+    plain.write_bytes(orders.encoded(orders.art()))
+    said = [o["credentials"] for o in presscheck(signed, spoilt, plain, "--json").objects]
+    assert said[0] == {
+        "state": "Valid",
+        "signer": "Presscheck development key (Presscheck development)",
+        "made_with": "maker/model abc123",
+        "source": "trainedAlgorithmicMedia",
+        "actions": "c2pa.created",
+    }
+    assert (said[1]["state"], said[2]) == ("Invalid", None)
+    assert "credentials: state Valid, signer Presscheck development key" in presscheck(signed).out
