@@ -27,7 +27,8 @@ def credentials_of(data: bytes) -> Mapping[str, str] | None:
     if read is None:
         return None
     actions = _actions(read.manifest)
-    made: dict[str, Any] = next((a for a in actions if "softwareAgent" in a), {})
+    nothing: dict[str, Any] = {}
+    made = next((a for a in actions if "softwareAgent" in a), nothing)
     # Older manifests of others name it in one string.
     agent: Any = made.get("softwareAgent", "")
     return {
