@@ -9,7 +9,7 @@ import io
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from rules.engines import EngineKind, HostedApi
 from schemas.events import FailureKind, RenderFailure, RenderRequest
 from tests import hosted_server, renders
 from tests.hosted_engines import Made
+from workers.engines.art import Painter
 from workers.engines.port import Cancelled, Engine, Rendered
 from workers.engines.simulator import Simulator
 from workers.engines.typeset import Typeset
@@ -58,6 +59,15 @@ def _drawn(kind: EngineKind) -> Subject:
         else Simulator(profile, lambda _: renders.NORTHWIND, {})
     )
     return Subject(engine=engine, ask=ask, too_large=(2048, 2048), exact=True)
+
+
+def _over_art() -> Subject:
+    """Typeset over the art of a second real engine, the simulator without damage."""
+    painter = replace(renders.profile(EngineKind.SIMULATOR, max_pixels=512 * 512), id="painter")
+    profile = replace(renders.profile(EngineKind.TYPESET, max_pixels=1024 * 1024), art="painter")
+    second = Simulator(painter, lambda _: renders.NORTHWIND, {})
+    engine = Typeset(profile, lambda _: renders.NORTHWIND, art=lambda _: Painter(profile=painter, engine=second))
+    return replace(_drawn(EngineKind.TYPESET), engine=engine)
 
 
 def _sd3(folder: Path) -> Subject:
@@ -100,7 +110,14 @@ def _hosted(api: HostedApi, dsn: str) -> Generator[Subject]:
 
 @pytest.fixture(
     scope="module",
-    params=["simulator", "typeset", pytest.param("sd3", marks=pytest.mark.models), "ideogram", "stability"],
+    params=[
+        "simulator",
+        "typeset",
+        "typeset-over-art",
+        pytest.param("sd3", marks=pytest.mark.models),
+        "ideogram",
+        "stability",
+    ],
 )
 def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     if request.param == "sd3":
@@ -109,7 +126,7 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         with _hosted(HostedApi(request.param), request.getfixturevalue("postgres")) as its:
             yield its
     else:
-        yield _drawn(EngineKind(request.param))
+        yield _over_art() if request.param == "typeset-over-art" else _drawn(EngineKind(request.param))
 
 
 class Watch:

@@ -94,7 +94,7 @@ def own_art(request: RenderRequest, files: Mapping[str, bytes]) -> Art | None:
         return None
     picture = open_picture(found[0], files)
     facts = {"art": "init_image", "art_file": found[0].name}
-    if min(request.job.width / picture.width, request.job.height / picture.height) > 1:
+    if max(request.job.width / picture.width, request.job.height / picture.height) > 1:
         facts["art_enlarged"] = f"from {picture.width} x {picture.height}"
     if picture.mode == "RGBA":
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, (255, 255, 255, 255)), picture)

@@ -21,8 +21,9 @@ from workers.engines.placement import Box
 
 Floats = npt.NDArray[np.float64]
 
-WORST: Final = 10.0
-"""Percentile of the pixels under a line that must have READABLE: the mean hides the corner where a word vanishes."""
+WORST: Final = 5.0
+"""Percentile of the pixels under a line that must have READABLE: the mean hides the corner where a word vanishes.
+Half of the worst decile, so that the decile holds whichever pixels the letters leave to be seen."""
 SPECKS: Final = 1.0
 """Percentile that must still have FAINT, so that no letter drowns in a small highlight."""
 FAINT: Final = 3.0
@@ -46,7 +47,7 @@ class Ground:
     lines: tuple[npt.NDArray[np.uint8], ...]
 
     def readable(self, ink: RGB, least: float = READABLE) -> bool:
-        """Whether an ink has the contrast on every line: in the worst decile, and FAINT on all but specks."""
+        """Whether an ink has the contrast on all but WORST of every line's pixels, and FAINT on all but SPECKS."""
         return all(worst(ink, pixels) >= least and worst(ink, pixels, SPECKS) >= FAINT for pixels in self.lines)
 
     def under(self, panel: RGB, strength: float) -> Ground:

@@ -80,8 +80,6 @@ def open_picture(ref: FileRef, files: Mapping[str, bytes]) -> Image.Image:
             return _in_srgb(opened)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise BadFile(f"{what} is no picture that can be read: {e}") from e
-    except ImageCms.PyCMSError as e:
-        raise BadFile(f"{what} has a colour profile that cannot be read: {e}; save it as sRGB") from e
 
 
 def _in_srgb(opened: Image.Image) -> Image.Image:
@@ -92,9 +90,12 @@ def _in_srgb(opened: Image.Image) -> Image.Image:
         return opened.convert(mode)
     alpha = opened.convert("RGBA").getchannel("A") if mode == "RGBA" else None
     flat = opened.convert("RGB") if opened.mode == "RGBA" else opened
-    source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     target = cast("Any", ImageCms).createProfile("sRGB")
-    moved = ImageCms.profileToProfile(flat, source, target, ImageCms.Intent.RELATIVE_COLORIMETRIC, "RGB")
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        moved = ImageCms.profileToProfile(flat, source, target, ImageCms.Intent.RELATIVE_COLORIMETRIC, "RGB")
+    except (OSError, ImageCms.PyCMSError) as e:
+        raise ValueError(f"its colour profile is broken ({e}); save it as sRGB") from e
     image = cast("Image.Image", moved)
     if alpha is not None:
         image.putalpha(alpha)

@@ -116,7 +116,7 @@ def shaped(text: str, style: Style) -> Shaped:
 def _face_for(cluster: str, style: Style, text: str, at: int) -> Face:
     """The first face that has all of a cluster: a mark from another face would not sit on its letter."""
     seen = [c for c in cluster if not _UNSEEN.match(c)]
-    for c in seen:
+    for c in cluster:
         if unicodedata.bidirectional(c) in _RIGHT_TO_LEFT:
             raise CannotSet(
                 f"{c!r} (U+{ord(c):04X}), character {at + 1} of {text[:80]!r}, runs from right to left, which is not"
