@@ -18,7 +18,11 @@ ALGORITHMIC: Final = f"{_KIND}algorithmicMedia"
 """Likewise: drawn by a program that was trained on nothing."""
 COMPOSITE: Final = f"{_KIND}compositeWithTrainedAlgorithmicMedia"
 """Likewise: put together, or edited, with parts of a trained model's making."""
+MIXED: Final = f"{_KIND}composite"
+"""Likewise: put together from parts of which any may or may not be a model's."""
 GENERATOR: Final = "Presscheck"
+DRAWN: Final = "drawn"
+"""Art that typeset drew itself."""
 PARENT: Final = "parentOf"
 COMPONENT: Final = "componentOf"
 INPUT: Final = "inputTo"
@@ -59,6 +63,7 @@ class Claim:
     title: str
     source_type: str
     agent: Mapping[str, str]
+    description: str = ""
     version: str
     steps: Sequence[Step]
     ingredients: Sequence[Ingredient] = field(default_factory=tuple[Ingredient, ...])
@@ -78,6 +83,8 @@ class Claim:
             "digitalSourceType": self.source_type,
             "softwareAgent": dict(self.agent),
         }
+        if self.description:
+            made["description"] = self.description
         if inputs:
             made["parameters"] = {"ingredientIds": inputs}
         # What was opened comes first, and stands in the place of created (C2PA 2.2, 18.14.4).
@@ -103,6 +110,7 @@ def claim_of(order: Order, steps: Sequence[Step], version: str) -> Claim:
         title=f"{order.request.job.job_id}, attempt {order.request.attempt}",
         source_type=_source_type(order, edited=edited),
         agent=_agent(order),
+        description=_description(order),
         version=version,
         steps=steps,
         ingredients=ingredients,
@@ -113,8 +121,13 @@ def _source_type(order: Order, *, edited: bool) -> str:
     if order.backend == EngineKind.SIMULATOR.value:
         return ALGORITHMIC
     if order.backend == EngineKind.TYPESET.value:
-        return ALGORITHMIC if order.profile.art is None else COMPOSITE
+        return {DRAWN: ALGORITHMIC, FileRole.INIT_IMAGE.value: MIXED}.get(_art(order), COMPOSITE)
     return COMPOSITE if edited else TRAINED
+
+
+def _art(order: Order) -> str:
+    """What typeset set its text over: drawn, init_image, or the id of the engine that painted it."""
+    return order.rendered.facts.get("art", DRAWN)
 
 
 def _agent(order: Order) -> Mapping[str, str]:
@@ -125,6 +138,17 @@ def _agent(order: Order) -> Mapping[str, str]:
     if profile.hosted is not None and order.backend == profile.hosted.api.value:
         return {"name": profile.hosted.model, "version": order.model_digest}
     return {"name": profile.model, "version": profile.revision or order.model_digest}
+
+
+def _description(order: Order) -> str:
+    if order.backend != EngineKind.TYPESET.value:
+        return ""
+    art = _art(order)
+    if art == DRAWN:
+        return "text set over drawn art"
+    if art == FileRole.INIT_IMAGE.value:
+        return "text set over the client's own picture"
+    return f"text set over art by {art}, {order.rendered.facts.get('art_model_digest', 'of an unknown digest')}"
 
 
 def _ingredients(order: Order) -> tuple[Ingredient, ...]:

@@ -25,7 +25,7 @@ from tests import renders
 from tests.unit.finish import orders
 from workers.checks.decode import decode
 from workers.checks.port import Decoded
-from workers.finish.claim import ALGORITHMIC, COMPOSITE, TRAINED
+from workers.finish.claim import ALGORITHMIC, COMPOSITE, MIXED, TRAINED
 from workers.finish.credentials import Credentials, open_signer, read_credentials, signer_of
 from workers.finish.development_key import RENEW, VALID, KeyFiles, development_key
 from workers.finish.port import Finished, Order
@@ -93,13 +93,21 @@ def test_a_simulator_that_stands_in_signs_as_itself() -> None:
     assert "maker/model" not in str(read.manifest)
 
 
-def test_typeset_is_algorithmic_over_drawn_art_and_a_composite_over_a_models() -> None:
-    drawn = renders.profile(EngineKind.TYPESET)
-    _, read = finished(orders.order(orders.art(), steps=SIGNED, backend="typeset", profile=drawn))
-    assert actions(read)[0]["digitalSourceType"] == ALGORITHMIC
-    painted = replace(drawn, art="sd3.5-large")
-    _, read = finished(orders.order(orders.art(), steps=SIGNED, backend="typeset", profile=painted))
-    assert actions(read)[0]["digitalSourceType"] == COMPOSITE
+@pytest.mark.parametrize(
+    ("facts", "source", "said"),
+    [
+        ({}, ALGORITHMIC, "text set over drawn art"),
+        ({"art": "drawn", "art_why": "nobody paints here"}, ALGORITHMIC, "text set over drawn art"),
+        ({"art": "init_image"}, MIXED, "text set over the client's own picture"),
+        ({"art": "sd3.5-large", "art_model_digest": "d1"}, COMPOSITE, "text set over art by sd3.5-large, d1"),
+    ],
+)
+def test_typeset_says_what_its_text_stands_on(facts: dict[str, str], source: str, said: str) -> None:
+    order = orders.order(orders.art(), steps=SIGNED, backend="typeset", profile=renders.profile(EngineKind.TYPESET))
+    _, read = finished(replace(order, rendered=replace(order.rendered, facts=facts)))
+    made = actions(read)[0]
+    assert (made["digitalSourceType"], made["description"]) == (source, said)
+    assert made["softwareAgent"]["name"] == "Presscheck typeset"
 
 
 def test_a_hosted_engine_is_named_by_its_hosts_model() -> None:
@@ -129,8 +137,10 @@ def test_files_are_ingredients_by_what_they_were_for() -> None:
 def test_an_init_image_is_the_parent() -> None:
     data = orders.encoded(orders.art((64, 64)))
     files = {renders.file_ref(data, FileRole.INIT_IMAGE, "before.png"): data}
+    layout = b'{"boxes": []}'
+    files[replace(renders.file_ref(layout, FileRole.LAYOUT, "grid.json"), media_type="application/json")] = layout
     _, read = finished(orders.order(orders.art(), steps=SIGNED, files=files))
-    assert relations(read) == {"before.png (init image)": "parentOf"}
+    assert relations(read) == {"before.png (init image)": "parentOf", "grid.json (layout)": "inputTo"}
     assert named(read) == ["c2pa.opened", "c2pa.edited"]
     assert actions(read)[1]["digitalSourceType"] == COMPOSITE
 
