@@ -7,7 +7,7 @@ from typing import Final
 
 from rules.engines import EngineProfile
 from rules.pipeline import COLOUR
-from schemas.events import FileRef, FileRole, Job
+from schemas.events import FileRef, FileRole, ImageFormat, Job
 
 IMAGES: Final = ("image/png", "image/jpeg", "image/webp")
 MEDIA: Final[Mapping[FileRole, tuple[str, ...]]] = {
@@ -20,6 +20,8 @@ ONE_EACH: Final = (FileRole.MASK, FileRole.INIT_IMAGE)
 UPSCALES: Final = (1, 2, 4)
 DELIVERED_PIXELS_MAX: Final = 8192 * 8192
 """Largest picture that is delivered: as large as the largest that a job may ask for without enlarging it."""
+WEBP_SIDE_MAX: Final = 16_383
+"""Longest side of the format."""
 
 
 def file_reasons(job: Job, postprocess: Sequence[str]) -> Iterator[str]:
@@ -32,6 +34,8 @@ def file_reasons(job: Job, postprocess: Sequence[str]) -> Iterator[str]:
             f"{width} x {height} pixels are wanted, {DELIVERED_PIXELS_MAX} in all are delivered at most; "
             "ask for a smaller size or less upscale."
         )
+    if job.format is ImageFormat.WEBP and max(width, height) > WEBP_SIDE_MAX:
+        yield f"{width} x {height} pixels are wanted, a webp holds {WEBP_SIDE_MAX} a side; ask for png or jpeg."
     for file in job.files:
         if (declared := file.media_type.partition(";")[0].strip().casefold()) not in MEDIA[file.role]:
             wanted = " or ".join(MEDIA[file.role])

@@ -9,7 +9,7 @@ import pytest
 from rules.conditions import All, Always, AnyOf, Bounded, Condition, Facts, HasTag, IsOneOf, Not, holds
 from rules.reach import OTHER, shadow, witness
 from rules.ruleset import load_ruleset
-from schemas.events import Box, Edit, FileRef, FileRole, Job, Lane, Preset
+from schemas.events import Box, Edit, FileRef, FileRole, ImageFormat, Job, Lane, Preset
 from tests.unit.rules.samples import LOGO, changed, job, refused, routed, ruleset
 
 TAG, OTHER_TAG = HasTag("people"), HasTag("text")
@@ -196,6 +196,10 @@ def test_a_worker_refuses_what_its_profile_has_lost_since():
     [
         ({"upscale": 3}, "upscale is 3; ask for 1, 2 or 4."),
         ({"upscale": 4, "width": 2048, "height": 2064}, "8192 x 8256 pixels are wanted, 67108864 in all"),
+        (
+            {"upscale": 4, "width": 4160, "height": 512, "format": ImageFormat.WEBP},
+            "16640 x 2048 pixels are wanted, a webp holds 16383 a side; ask for png or jpeg.",
+        ),
         ({"files": (MASK,)}, "The mask 'mask.png' says what of a picture is redone, and no init_image came with it"),
         ({"files": (INIT, MASK, MASK)}, "2 files came as mask ('mask.png', 'mask.png'); send one."),
         (
