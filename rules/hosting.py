@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from rules.engines import Hosted, HostedApi
 from rules.tree import Node
@@ -20,6 +20,11 @@ IN_FLIGHT_MAX: Final[Mapping[HostedApi, int]] = {HostedApi.IDEOGRAM: 10, HostedA
 """Images at once. Ideogram's documented default is ten in flight; Stability documents 150 requests in ten seconds."""
 USABLE: Final = frozenset({FileRole.INIT_IMAGE})
 """Files that some hosted API here takes."""
+_URL: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:/[A-Za-z0-9._~-]+)*/?"
+)
+PORT_MAX: Final = 65535
 
 
 def parse_hosted(node: Node, roles: Sequence[FileRole]) -> Hosted:
@@ -44,17 +49,12 @@ def parse_hosted(node: Node, roles: Sequence[FileRole]) -> Hosted:
 def _root(node: Node) -> str:
     """The root of an API without a slash at its end: a key travels there, so nobody must be able to listen."""
     text = node.text()
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname or ""
-        _ = parts.port
-    except ValueError as e:
-        raise node.bad(f"{text!r} is no address: {e}", "write it as https://host") from None
-    if not host or parts.scheme not in {"https", "http"}:
-        raise node.bad(f"{text!r} is no address of the web", "write it as https://host")
-    if parts.username is not None or parts.query or parts.fragment:
+    if any(c in text for c in "@?#"):
         raise node.bad("holds more than scheme, host, port and path", "keys come from the settings; remove the rest")
-    if parts.scheme == "http" and not _is_loopback(host):
+    found = _URL.fullmatch(text)
+    if found is None or int(found["port"] or 0) > PORT_MAX:
+        raise node.bad(f"{text!r} is no address of the web", "write it as https://host")
+    if found["scheme"] == "http" and not _is_loopback(found["host"].strip("[]")):
         raise node.bad("is not encrypted, and the key would travel in the open", "write https")
     return text.rstrip("/")
 

@@ -60,7 +60,8 @@ def test_the_check_that_only_ranks_is_in_force_where_the_scorer_asks_for_it():
 
 
 def test_postprocess_may_be_left_out_and_only_it():
-    assert load_ruleset(changed("pipeline.yml", "  - postprocess: color-normalize\n", "")).postprocess == ()
+    steps = "  - postprocess: color-normalize\n  - postprocess: content-credentials\n"
+    assert load_ruleset(changed("pipeline.yml", steps, "")).postprocess == ()
 
 
 def test_the_id_names_the_content():
@@ -244,6 +245,8 @@ WRONG = [
     ("engines.yml", "https://api.ideogram.ai", "api.ideogram.ai", None, "is no address of the web"),
     ("engines.yml", "https://api.ideogram.ai", "https://[", None, "is no address"),
     ("engines.yml", "https://api.ideogram.ai", "https://api.ideogram.ai:x", None, "is no address"),
+    ("engines.yml", "https://api.ideogram.ai", "https://api.ideogram.ai:70000", None, "is no address"),
+    ("engines.yml", "https://api.ideogram.ai", "http://127.0.0.1.example", None, "the key would travel in the open"),
     ("engines.yml", "https://api.ideogram.ai", "https://key@api.ideogram.ai", None, "keys come from the settings"),
     ("engines.yml", "https://api.ideogram.ai", "https://api.ideogram.ai?key=1", None, "keys come from the settings"),
     ("routing.yml", "use: typeset", "use: typset", "typset", "did you mean 'typeset'"),
