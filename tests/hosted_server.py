@@ -142,6 +142,12 @@ class Server:
             assert set(form) == {"image_request", "image_file"}
             assert 1 <= wanted["image_weight"] <= 100
             return self._ideogram(path, wanted, form["image_file"])
+        if path == "/describe":
+            self.seen.append((path, {"bytes": len(form["image_file"])}))
+            return Answer(body=b'{"descriptions": [{"text": "a cup"}, {"text": "a cup of coffee"}]}')
+        if path == "/upscale":
+            assert json.loads(form["image_request"]) == {}
+            return self._ideogram(path, {"prompt": "", "seed": 0}, form["image_file"])
         return status(404)
 
     def _ideogram(self, path: str, wanted: dict[str, Any], start: bytes = b"") -> Answer:

@@ -250,6 +250,35 @@ def again(
         raise typer.Exit(EXIT_FINDING)
 
 
+@app.command("ask")
+def ask_host(
+    name: Annotated[str, typer.Argument(metavar="ENGINE", help="An engine whose host offers it.")],
+    operation: Annotated[str, typer.Argument(metavar="describe|upscale", help="What to ask for.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="PNG, JPEG or WebP.")],
+    to: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where a larger picture goes.")] = Path("large.png"),
+    state: StateOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask the host of an engine what it sees in a picture, or for a larger one; the host may charge for it."""
+    from broker import logs
+    from ops.engines_hosted import asked
+    from ops.engines_list import engine_id
+
+    settings, ruleset = _given(state, config)
+    logs.set_up(settings, process="ask")
+    answer = asked(ruleset.engines[engine_id(name, ruleset)], settings, operation, file)
+    if isinstance(answer, tuple):
+        print_json({"descriptions": list(answer)}) if as_json else out().print(*answer, sep="\n", markup=False)
+        return
+    try:
+        to.write_bytes(answer.data)
+    except OSError as e:
+        raise BadConfig(f"{to} cannot be written: {e.strerror}", mend="choose another place with --out") from e
+    facts = {"file": str(to), "media_type": answer.media_type, "size_bytes": len(answer.data)}
+    print_json(facts) if as_json else out().print(f"{to}: {len(answer.data)} bytes", markup=False)
+
+
 def _given(state: Path | None, config: Path | None, device: str | None = None) -> tuple[Settings, Ruleset]:
     from ops.rulesets import read_config
 

@@ -24,7 +24,7 @@ from broker.settings import Settings
 from broker.worker_port import Delivery, Record
 from rules.engines import HostedApi
 from schemas.codec import Codec, LockedIds
-from schemas.errors import Transient
+from schemas.errors import BadConfig, Poison, Transient
 from schemas.events import Box, Edit, FailureKind, FileRole, Preset, RenderFailure, RenderRequest
 from store.artifacts import open_store
 from tests import hosted_server, renders
@@ -34,6 +34,7 @@ from tests.integration.misbehaving import as_is, wanted
 from tests.unit.rules import samples
 from tests.waiting import until
 from workers.engines.hosted_http import KEY_PART, TRIES
+from workers.engines.ideogram import describe, upscale
 from workers.engines.pool import Pool
 from workers.engines.port import Cancelled, Rendered
 from workers.render_handler import RenderHandler
@@ -179,6 +180,24 @@ def test_a_seed_is_always_one_that_the_host_takes(made: Made, seed: int, ideogra
     assert wanted in {sent, -1}
     assert facts["seed"].split(" for ")[0] == str(sent)
     assert rendered(one(made, ask(seed=seed))).facts == facts
+
+
+def test_ideogram_describes_and_enlarges_where_the_profile_allows(ideogram: Made) -> None:
+    data = hosted_server.draw(["1", "1"], b"seen", 64)
+    engine = replace(ideogram, operations=("describe", "upscale")).engine()
+    seen = engine.aside("describe", lambda talk: describe(talk, data, "image/png"))
+    assert seen == ("a cup", "a cup of coffee")
+    large = engine.aside("upscale", lambda talk: upscale(talk, data, "image/png"))
+    assert Image.open(io.BytesIO(large.data)).size == (320, 320)
+    assert ideogram.server.paths() == ["/describe", "/upscale"]
+    ideogram.server.plan.append(Answer(body=b'{"descriptions": []}'))
+    with pytest.raises(Poison, match="holds no `descriptions`"):
+        engine.aside("describe", lambda talk: describe(talk, data, "image/png"))
+    ideogram.server.plan.append(status(401))
+    with pytest.raises(Transient, match="does not take our key"):
+        engine.aside("describe", lambda talk: describe(talk, data, "image/png"))
+    with pytest.raises(BadConfig, match="may not be asked to describe"):
+        ideogram.engine().aside("describe", lambda talk: describe(talk, data, "image/png"))
 
 
 # Sizes

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -24,7 +24,7 @@ from pydantic import SecretStr
 
 from broker.leases import Slots
 from rules.engines import EngineProfile, Hosted
-from schemas.errors import Transient
+from schemas.errors import BadConfig, Poison, Transient
 from schemas.events import FailureKind, FileRef, FileRole, RenderFailure, RenderRequest
 from workers.checks.decode import decode
 from workers.checks.port import Broken
@@ -36,6 +36,7 @@ from workers.engines.port import NOBODY, Rendered, Watch
 
 MOST_INPUT_BYTES: Final = 10_000_000
 """Both APIs take pictures, or whole requests, of up to 10 MB."""
+T = TypeVar("T")
 PICTURE_TYPES: Final = frozenset({"image/png", "image/jpeg", "image/webp"})
 TIME_SHARE: Final = 0.95
 """Share of the profile's time-out after which a batch is given up: whoever looks on waits for all of it."""
@@ -138,6 +139,26 @@ class HostedEngine:
             for n, answer in zip(sent, answers, strict=True):
                 out[n] = _unavailable(answer) if isinstance(answer, Away) else answer
         return [result for result in out if result is not None]
+
+    def aside(self, operation: str, do: Callable[[Talk], Awaitable[T]]) -> T:
+        """Ask the host for something beside rendering, under a slot as any other call.
+
+        Raises BadConfig where the profile does not list the operation, Poison where the host refuses, Transient.
+        """
+        if operation not in self._hosted.operations:
+            raise BadConfig(f"{self._profile.id} may not be asked to {operation}", mend="add it to hosted.operations")
+
+        async def run() -> T:
+            end = asyncio.get_running_loop().time() + self._profile.timeout_s
+            async with hosted_http.client(self._tls) as client, self._slots() as slots:
+                return await do(Talk(host=self._host, client=client, slots=slots, job_id=operation, end=end))
+
+        try:
+            return asyncio.run(run())
+        except Failed as e:
+            raise Poison(self._host.struck(e.message)) from None
+        except Away as e:
+            raise Transient(str(e)) from None
 
     def _refused(self, request: RenderRequest, files: Mapping[str, bytes]) -> RenderFailure | None:
         why = self._profile.refuses(request.sampling, request) or self._refuses(request, files)

@@ -12,10 +12,10 @@ from pydantic import SecretStr
 from broker.settings import PREFIX, Settings
 from rules.engines import EngineProfile, Hosted, HostedApi
 from schemas.errors import BadConfig
-from workers.engines.port import Engine
 
 if TYPE_CHECKING:
     from broker.leases import Slots
+    from workers.engines.hosted import HostedEngine
 
 
 def found(hosted: Hosted, settings: Settings) -> tuple[bool, str]:
@@ -34,7 +34,7 @@ def lacks_only_slots(hosted: Hosted, settings: Settings) -> bool:
     return bool(_key(hosted, settings)[0].get_secret_value()) and not settings.database_url.get_secret_value()
 
 
-def engine(profile: EngineProfile, settings: Settings, slots: Callable[[], Slots] | None = None) -> Engine:
+def engine(profile: EngineProfile, settings: Settings, slots: Callable[[], Slots] | None = None) -> HostedEngine:
     """The engine in front of a profile's host; `slots` counts in place of the database.
 
     Raises BadConfig where the profile has no host.

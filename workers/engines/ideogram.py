@@ -1,6 +1,6 @@
-"""The Ideogram API, as its first models are asked: generate, remix, and describe.
+"""The Ideogram API, as its first models are asked: generate, remix, describe, upscale.
 
-POST /generate takes JSON, POST /remix and POST /describe a form; the key travels in `Api-Key`. Pictures come as links
+POST /generate takes JSON, the others a form with the picture; the key travels in `Api-Key`. Pictures come as links
 that expire, so each is fetched at once. A picture that the host holds unsafe comes without a link, or is said to be so.
 Source: the API's reference, "legacy" endpoints.
 """
@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from schemas.events import FailureKind
 from workers.engines.hosted import PICTURE_TYPES, Asked, Picture, seed_for
-from workers.engines.hosted_http import MOST_ANSWER_BYTES, Failed, Talk
+from workers.engines.hosted_http import MOST_ANSWER_BYTES, Failed, Reply, Talk
 
 SHAPES: Final[Mapping[str, float]] = {
     f"ASPECT_{w}_{h}": w / h
@@ -52,13 +52,48 @@ class Ideogram:
             operation, (ref, data) = "remix", asked.start
             form = {"image_request": json.dumps({**wanted, "image_weight": IMAGE_WEIGHT})}
             content = {"data": form, "files": {"image_file": ("start", data, ref.media_type)}}
-        headers = {"api-key": talk.host.key.get_secret_value(), "accept": "application/json"}
-        reply = await talk.ask(f"/{operation}", headers=headers, most_bytes=MOST_ANSWER_BYTES, **content)
-        link = _link(reply.json())
-        image = await talk.fetch(link)
-        if image.media_type not in PICTURE_TYPES:
-            raise Failed(FailureKind.CORRUPT_OUTPUT, f"the result is {image.media_type or 'of no type'}, and no image")
-        return Picture(data=image.body, media_type=image.media_type, facts={"operation": operation, **facts})
+        reply = await talk.ask(f"/{operation}", headers=_headers(talk), most_bytes=MOST_ANSWER_BYTES, **content)
+        return await _fetched(talk, reply, {"operation": operation, **facts})
+
+
+async def describe(talk: Talk, data: bytes, media_type: str) -> tuple[str, ...]:
+    """What the host sees in a picture, in words. Raises Failed, Away."""
+    reply = await talk.ask(
+        "/describe",
+        headers=_headers(talk),
+        most_bytes=MOST_ANSWER_BYTES,
+        files={"image_file": ("picture", data, media_type)},
+    )
+    answer = reply.json()
+    rows = cast("dict[str, Any]", answer).get("descriptions") if isinstance(answer, dict) else None
+    texts = [cast("dict[str, Any]", r).get("text") for r in cast("list[Any]", rows or []) if isinstance(r, dict)]
+    if not texts or not all(isinstance(t, str) for t in texts):
+        raise Failed(FailureKind.ENGINE_ERROR, "the answer holds no `descriptions`")
+    return tuple(cast("list[str]", texts))
+
+
+async def upscale(talk: Talk, data: bytes, media_type: str) -> Picture:
+    """A picture at twice its size, with details that the host makes up. Raises Failed, Away."""
+    reply = await talk.ask(
+        "/upscale",
+        headers=_headers(talk),
+        most_bytes=MOST_ANSWER_BYTES,
+        data={"image_request": "{}"},
+        files={"image_file": ("picture", data, media_type)},
+    )
+    return await _fetched(talk, reply, {"operation": "upscale"})
+
+
+async def _fetched(talk: Talk, reply: Reply, facts: Mapping[str, str]) -> Picture:
+    """The one picture of an answer, fetched before its link expires."""
+    image = await talk.fetch(_link(reply.json()))
+    if image.media_type not in PICTURE_TYPES:
+        raise Failed(FailureKind.CORRUPT_OUTPUT, f"the result is {image.media_type or 'of no type'}, and no image")
+    return Picture(data=image.body, media_type=image.media_type, facts=facts)
+
+
+def _headers(talk: Talk) -> Mapping[str, str]:
+    return {"api-key": talk.host.key.get_secret_value(), "accept": "application/json"}
 
 
 def _link(answer: Any) -> str:
