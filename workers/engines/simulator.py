@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from PIL import Image
 
 from rules.engines import EngineProfile
-from schemas.events import RenderFailure, RenderRequest
+from schemas.events import Edit, RenderFailure, RenderRequest
+from workers.checks.decode import decode
+from workers.checks.port import Broken
 from workers.engines import damage, drawn, palette, poster
 from workers.engines.damage import Damage
+from workers.engines.logos import BadFile
 from workers.engines.palette import Palette
 from workers.engines.port import NOBODY, Rendered, Watch
 
@@ -64,6 +67,8 @@ class Simulator:
         if fate is not None and fate in damage.IN_TEXT:
             phrases = damage.spoil_text(wanted, fate, damage.generator(seed))
         image = drawn.compose(request, phrases, files, colours).image
+        if request.edit is not None:
+            image = _kept_but(image, request.edit, files)
         if not _applies(fate, request, swatches, spoilt=phrases != wanted):
             fate = None
         image = _spoil_pixels(image, fate, colours, seed)
@@ -77,6 +82,21 @@ class Simulator:
             height=request.job.height,
             injected=() if fate is None else (fate.value,),
         )
+
+
+def _kept_but(image: Image.Image, edit: Edit, files: Mapping[str, bytes]) -> Image.Image:
+    """The source of an edit with only its boxes drawn anew. Raises BadFile where it does not fit."""
+    name = f"the asset {edit.source_sha256[:12]}"
+    seen = decode(files.get(edit.source_sha256, b""))
+    if isinstance(seen, Broken):
+        raise BadFile(f"{name} cannot be mended: {seen.reason}")
+    source = Image.fromarray(seen.pixels)
+    if source.size != image.size:
+        raise BadFile(f"{name} is {source.width} x {source.height}, not {image.width} x {image.height}")
+    for box in edit.boxes:
+        place = (box.left, box.top, box.right, box.bottom)
+        source.paste(image.crop(place), place)
+    return source
 
 
 def _applies(fate: Damage | None, request: RenderRequest, swatches: Sequence[str], *, spoilt: bool) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from PIL import Image, UnidentifiedImageError
 from broker.settings import Settings
 from rules.engines import EngineKind
 from schemas.errors import BadConfig
+from schemas.events import Box, Edit, RenderFailure
 from tests import renders
 from workers.checks.readers import open_readers
-from workers.engines import damage, registry
+from workers.engines import damage, poster, registry
 from workers.engines.damage import RATES, Damage
 from workers.engines.port import Rendered
 from workers.engines.simulator import Simulator
@@ -31,6 +33,25 @@ def render(
     result = engine.render([renders.request(texts=texts, seed=seed, size=SIZE)], {})[0]
     assert isinstance(result, Rendered), result
     return result
+
+
+def test_an_edit_draws_its_boxes_anew_and_keeps_the_rest() -> None:
+    first = render(None, seed=3).encoded()
+    edit = Edit(source_sha256="a" * 64, boxes=(Box(left=10, top=20, right=200, bottom=90),), strength=0.9)
+    asked = replace(renders.request(texts=("OPEN DAILY",), seed=4, size=SIZE), edit=edit)
+    engine = Simulator(replace(PROFILE, edits=True), lambda _: renders.NORTHWIND, {})
+    (mended,) = engine.render([asked], {"a" * 64: first})
+    assert isinstance(mended, Rendered)
+    before, after = (np.asarray(Image.open(io.BytesIO(b)).convert("RGB")) for b in (first, mended.encoded()))
+    changed = (before != after).any(axis=2)
+    assert changed[20:90, 10:200].any()
+    changed[20:90, 10:200] = False
+    assert not changed.any()
+    (small,) = engine.render([asked], {"a" * 64: poster.encode(Image.new("RGB", (64, 64)))})
+    (gone,) = engine.render([asked], {})
+    for refused, why in ((small, "is 64 x 64, not 384 x 512"), (gone, "cannot be mended")):
+        assert isinstance(refused, RenderFailure)
+        assert why in refused.message
 
 
 def test_the_rates_hold_over_many_seeds() -> None:
