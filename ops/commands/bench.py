@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.console import EXIT_FINDING, JsonOption, out, print_json, print_table
+from ops.console import EXIT_FINDING, EXIT_WRONG_USE, JsonOption, err, out, print_json, print_table
+from schemas.errors import BadConfig
 
 if TYPE_CHECKING:
     from ops.bench.duty import DutyFigures
+    from ops.bench.gpu import Figures, Machine
     from ops.bench.path import PathFigures
+    from ops.bench.schedulers import Row
 
 app = typer.Typer(add_completion=False, help="Measure on this machine.", no_args_is_help=True)
 
@@ -121,4 +124,106 @@ def _show_duty(seen: DutyFigures) -> None:
     out().print(
         f"{seen.batch} pictures of 1024 x 1024 in a batch of {seen.batch_s:g} s, {seen.png_bytes // 1000} kB a PNG. "
         f"Ours is to reach {seen.limit_duty:g}."
+    )
+
+
+@app.command("schedulers")
+def schedulers(as_json: JsonOption = False) -> None:
+    """Every scheduler that diffusers ships, tried on a tiny SD3 pipeline with random weights.
+
+    Says which ones the profiles refuse, and what the latent guard makes of them when they are forced past the
+    profile. Exits with 1 where a scheduler that a profile allows does not end at good latents.
+    """
+    from broker.settings import load
+    from ops.bench.schedulers import measure
+    from ops.rulesets import read_config
+
+    rows = list(measure(read_config(load().config_dir)))
+    if as_json:
+        print_json([asdict(row) for row in rows])
+    else:
+        _show_schedulers(rows)
+    if any(row.wrongly_allowed for row in rows):
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _show_schedulers(rows: list[Row]) -> None:
+    print_table(
+        ("scheduler", "profiles", "ran", ">std", ">|max|", "guard", "same seed, same latents"),
+        [
+            (
+                row.scheduler,
+                "refuse" if row.refused else "allow",
+                "yes" if row.ran else "no",
+                None if row.std is None else f"{row.std:.2f}",
+                None if row.absmax is None else f"{row.absmax:.2f}",
+                row.stopped[:60] or "passes",
+                {True: "yes", False: "no", None: ""}[row.repeats],
+            )
+            for row in rows
+        ],
+    )
+    slipping = [row.scheduler for row in rows if row.slips_through]
+    out().print(
+        f"{len(rows)} tried. Refused by the profiles, and not seen by the guard on random weights: "
+        f"{', '.join(slipping) or 'none'}."
+    )
+
+
+@app.command("gpu")
+def gpu(
+    size: Annotated[str, typer.Option("--size", help="large; or tiny, the same lines on the CPU.")] = "large",
+    repeats: Annotated[int, typer.Option("--repeats", min=1, max=100, help="Batches timed, after a first one.")] = 3,
+    eager: Annotated[bool, typer.Option("--eager", help="Leave the compiled model away.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Seconds an image, images an hour and memory of SD3.5 Large's true size, with random weights, on this GPU.
+
+    bf16, 1024 x 1024, 28 steps; eager and compiled; batches of 1, 2 and 4. Nothing is downloaded.
+    """
+    from broker.settings import load
+    from ops.bench.gpu import SIZES, machine, measure
+    from ops.rulesets import read_config
+
+    if size not in SIZES:
+        raise typer.BadParameter(f"{size!r} is none of {', '.join(SIZES)}", param_hint="--size")
+    try:
+        where = machine(SIZES[size], repeats)
+    except BadConfig as e:
+        err().print(str(e))
+        raise typer.Exit(EXIT_WRONG_USE) from None
+    figures: list[Figures] = []
+    for figure in measure(read_config(load().config_dir), where, compiled=not eager):
+        figures.append(figure)
+        if not as_json:
+            err().print(f"{figure.mode}, batch {figure.batch}: {figure.seconds_per_image:.2f} s an image")
+    if as_json:
+        print_json({"machine": asdict(where), "figures": [asdict(f) for f in figures]})
+    else:
+        _show_gpu(where, figures)
+    if any(f.failure for f in figures):
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _show_gpu(where: Machine, figures: list[Figures]) -> None:
+    of = where.size
+    print_table(
+        ("model", ">batch", ">first batch, s", ">s an image", ">images an hour", ">peak GB", ""),
+        [
+            (
+                f.mode,
+                f.batch,
+                f"{f.first_s:.1f}",
+                f"{f.seconds_per_image:.3f}",
+                f"{f.images_per_hour:.0f}",
+                None if f.peak_bytes is None else f"{f.peak_bytes / 1e9:.1f}",
+                f.failure,
+            )
+            for f in figures
+        ],
+        title=f"{where.device}; {where.versions}",
+    )
+    out().print(
+        f"SD3.5 {of.parts}, random weights, {of.precision}, {of.side_px} x {of.side_px}, {of.steps} steps, "
+        f"guidance on; median of {where.repeats} batches."
     )

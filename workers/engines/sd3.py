@@ -115,6 +115,14 @@ class Sd3:
                 out[i] = result
         return [r for r in out if r is not None]
 
+    def latents(self, request: RenderRequest) -> torch.Tensor:
+        """Final latents of a job that starts from noise, unguarded: what schedulers are measured by.
+
+        Raises whatever the scheduler does.
+        """
+        self._place.wake()
+        return self._denoise([_Item(request, None)], NOBODY)
+
     def _item(self, request: RenderRequest, files: Mapping[str, bytes]) -> _Item | RenderFailure:
         refusal = self._profile.refuses(request.sampling, request)
         if refusal is None and work(request)[0] is not Work.TEXT:

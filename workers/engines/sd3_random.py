@@ -120,7 +120,7 @@ def pipeline(size: str, folder: Path, *, device: str = "cpu", dtype: torch.dtype
     finally:
         torch.set_default_dtype(former)
     for part in made.values():
-        part.to(dtype).eval()
+        part.to(device, dtype).eval()
     return make.StableDiffusion3Pipeline(
         **made,
         scheduler=make.FlowMatchEulerDiscreteScheduler(shift=3.0),
