@@ -16,9 +16,6 @@ TIMES: Final = (2, 4)
 """Enlargements there are."""
 LANCZOS_TILE: Final = 256
 """Core of a tile, pixels of the source: at 4 times it makes 1024 x 1024 pixels, 4 MiB in memory."""
-ABOVE_OUTPUT_BYTES: Final = 16 * 2**20
-"""What the Lanczos path holds at most above its source and its output (4 bytes a pixel each): one tile, and what lies
-between its two passes."""
 _REACH: Final = 3
 """Pixels of the source to each side that a pixel of the result depends on: the lobes of the filter."""
 
@@ -46,7 +43,11 @@ class Upscaler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lanczos:
-    """No model: the windowed sinc of three lobes. Tiled or whole, the pixels are the same."""
+    """No model: the windowed sinc of three lobes. Tiled or whole, the pixels are the same.
+
+    Above its source and its output (4 bytes a pixel each) it holds one tile, and what lies between the two passes
+    over it: 16 MiB at most.
+    """
 
     tile: int = LANCZOS_TILE
     model: str = ""

@@ -15,7 +15,9 @@ from PIL import Image
 
 from schemas.errors import BadConfig
 from tests.unit.finish import orders
-from workers.finish.upscale import ABOVE_OUTPUT_BYTES, Lanczos, grown, open_upscaler, tiles
+from workers.finish.upscale import Lanczos, grown, open_upscaler, tiles
+
+ABOVE_OUTPUT_BYTES = 16 * 2**20
 
 MEASURE = """
 import json, resource, sys
