@@ -14,9 +14,12 @@ from PIL import Image
 from rules.files import MEDIA
 from schemas.errors import Poison
 from schemas.events import FileRole
+from workers.engines import layout
+from workers.engines.logos import BadFile
 
 MAX_FILE_BYTES: Final = 100 * 1024 * 1024
-MAX_LAYOUT_BYTES: Final = 65_536
+PLACED_MAX: Final = 64
+"""More phrases or logos than any job holds."""
 MAX_FILE_PIXELS: Final = 64_000_000
 
 
@@ -43,7 +46,7 @@ def read_file(entry: object, folder: Path) -> JobFile:
     path = folder / name
     if not path.is_file():
         raise Poison(f"file {name} is not there; paths are relative to the job file")
-    most = MAX_LAYOUT_BYTES if role is FileRole.LAYOUT else MAX_FILE_BYTES
+    most = layout.MOST_BYTES if role is FileRole.LAYOUT else MAX_FILE_BYTES
     length = path.stat().st_size
     if not 0 < length <= most:
         raise Poison(f"file {name} has {length} bytes, as {role.value} want 1..{most}")
@@ -70,12 +73,11 @@ def _by(file: JobFile) -> str:
 
 
 def _layout(data: bytes, name: str) -> tuple[str, None]:
+    """What the file says by itself; how many phrases and logos there are to place is known once sanity has looked."""
     try:
-        whole: object = json.loads(data)
-    except (ValueError, RecursionError) as e:
-        raise Poison(f"file {name} is no JSON ({e}); a layout is a JSON file that says where things go") from None
-    if not isinstance(whole, dict):
-        raise Poison(f"file {name} holds no JSON object; a layout is one, with the field boxes")
+        layout.parse(data, f"file {name}", phrases=PLACED_MAX, logos=PLACED_MAX)
+    except BadFile as e:
+        raise Poison(str(e)) from None
     return MEDIA[FileRole.LAYOUT][0], None
 
 

@@ -15,6 +15,8 @@ from schemas import ids
 from schemas.events import FileRole, ImageFormat, Lane
 from store.artifacts import open_store
 
+LAYOUT = '{"boxes": [{"for": "text", "left": 0.1, "top": 0.1, "right": 0.9, "bottom": 0.4}]}'
+
 
 def parse(line: object, folder: Path = Path()) -> Draft | Fault:
     text = line if isinstance(line, str) else json.dumps(line)
@@ -100,7 +102,7 @@ def drawn(path: Path, size: tuple[int, int] = (32, 24), shade: int = 255) -> Non
         ({"mask": "black.png", "init_image": "m.png"}, "black.png is black all over"),
         ({"logo": "m.gif"}, "file m.gif is image/gif, as logo send image/png or image/jpeg or image/webp"),
         ({"layout": "m.png"}, "file m.png is no JSON"),
-        ({"layout": "list.json"}, "file list.json holds no JSON object"),
+        ({"layout": "list.json"}, "file list.json: want one field"),
         ({"layout": "big.json"}, "as layout want 1..65536"),
         ({"colour_mask": "layout.json"}, "not a sound image"),
         ({"init_image": "empty.png"}, "file empty.png has 0 bytes"),
@@ -111,7 +113,7 @@ def test_files_are_looked_at_by_their_role(files: dict[str, str], says: str, tmp
         drawn(tmp_path / name)
     drawn(tmp_path / "small.png", (8, 8))
     drawn(tmp_path / "black.png", shade=0)
-    (tmp_path / "layout.json").write_text('{"boxes": []}')
+    (tmp_path / "layout.json").write_text(LAYOUT)
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "big.json").write_text(" " * 70_000)
     (tmp_path / "empty.png").touch()
@@ -123,7 +125,7 @@ def test_files_are_looked_at_by_their_role(files: dict[str, str], says: str, tmp
 def test_files_go_to_the_store_with_their_own_media_type(tmp_path: Path) -> None:
     drawn(tmp_path / "init.webp")
     drawn(tmp_path / "mask.png")
-    (tmp_path / "layout.json").write_text('{"boxes": []}')
+    (tmp_path / "layout.json").write_text(LAYOUT)
     files = {"init_image": "init.webp", "mask": "mask.png", "colour_mask": "mask.png", "layout": "layout.json"}
     draft = parse({"prompt": "x", "files": [{"role": r, "path": p} for r, p in files.items()]}, tmp_path)
     assert isinstance(draft, Draft)
@@ -136,7 +138,7 @@ def test_files_go_to_the_store_with_their_own_media_type(tmp_path: Path) -> None
         ("colour_mask", "image/png"),
         ("layout", "application/json"),
     ]
-    assert store.get(refs[3].sha256) == b'{"boxes": []}'
+    assert store.get(refs[3].sha256) == LAYOUT.encode()
 
 
 def test_blank_lines_are_passed_over_and_lines_keep_their_numbers() -> None:
