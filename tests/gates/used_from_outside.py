@@ -18,6 +18,9 @@ _new_transport
 # Arguments of the ports in broker/admin.py and workers/: the names that an implementation's callers use.
 new_topics, operation_timeout, group_ids, topic_partition_offsets, isolation_level, request_timeout
 
+# HarfBuzz reads these of a buffer and of a raster (workers/engines/shaping.py).
+language, direction, transform
+
 # Columns: audit/projections.py writes every field of a row by its name.
 wants_text, requested_at_ms, failure_kind, failure_message, generated_at_ms, inspect_ms, inspected_at_ms
 decided_by, repair_rung, origin_topic, origin_partition, origin_offset

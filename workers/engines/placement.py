@@ -22,7 +22,7 @@ QUIET: Final = 24.0
 _SALIENT: Final = 40.0
 """Weight of what stands out by its colour, next to unrest."""
 _LOUD: Final = 60.0
-"""What a cell that is not calm costs beside its unrest: one edge under a word is worse than a little grain under all."""
+"""What a cell that is not calm costs beside its unrest: an edge under a word is worse than grain under all."""
 _LEVELS: Final = 20.0
 """ΔE76 from the picture's mean colour at which a cell begins to stand out; 60 stands out wholly."""
 
