@@ -149,15 +149,15 @@ def schedulers(as_json: JsonOption = False) -> None:
 
 def _show_schedulers(rows: list[Row]) -> None:
     print_table(
-        ("scheduler", "profiles", "ran", ">std", ">|max|", "guard", "same seed, same latents"),
+        ("scheduler", "profiles", "ran", ">std", ">|max|", "guard", "repeats"),
         [
             (
-                row.scheduler,
+                row.scheduler.replace("Scheduler", ""),
                 "refuse" if row.refused else "allow",
                 "yes" if row.ran else "no",
                 None if row.std is None else f"{row.std:.2f}",
                 None if row.absmax is None else f"{row.absmax:.2f}",
-                row.stopped[:60] or "passes",
+                ("catches it" if row.stopped else "passes") if row.ran else None,
                 {True: "yes", False: "no", None: ""}[row.repeats],
             )
             for row in rows
@@ -165,7 +165,7 @@ def _show_schedulers(rows: list[Row]) -> None:
     )
     slipping = [row.scheduler for row in rows if row.slips_through]
     out().print(
-        f"{len(rows)} tried. Refused by the profiles, and not seen by the guard on random weights: "
+        f"{len(rows)} tried (--json says why). Refused by the profiles, and not seen by the guard on random weights: "
         f"{', '.join(slipping) or 'none'}."
     )
 
