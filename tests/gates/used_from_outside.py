@@ -36,3 +36,6 @@ TOUCH_UPS, ROLLOUTS
 
 # A skill that config/engines.yml gives to an engine, read by its value.
 LAYOUT
+
+# huggingface_hub reads it before each download.
+HF_HUB_DISABLE_XET
