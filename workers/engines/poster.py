@@ -37,7 +37,7 @@ _COLUMNS: Final = ((1.0, 0.36, 0.5), (0.62, 0.60, 0.68), (0.46, 0.74, 0.80))
 _SCALES: Final = (0.8, 0.64)
 """Sizes that each column is tried in beside the largest that fits, as shares of it."""
 _SMALLER: Final = 36.0
-"""Cost of a setting by the share that it is smaller than the largest; a busy ground costs 20 to 100."""
+"""Cost of a setting by the share that it is smaller than the largest, beside the picture's mean cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,11 +143,15 @@ def _settings(
         except NoRoom as e:
             failure = failure or e
     found: list[tuple[float, int, Setting]] = []
+    tallest = max((block.lines[0].size for block, _ in blocks), default=1)
     for n, (block, wide) in enumerate(blocks):
         # Centred text stands in the middle of the page unless it has a column.
         width = room[0] if wide == 1.0 and align == 0.5 else block.width
         spot = placement.calmest(calm, (width, block.height), size, edge=edge, taken=taken)
-        small = _SMALLER * (1.0 - block.lines[0].size / max(b.lines[0].size for b, _ in blocks))
+        # Where all is busy a small block finds a quiet patch by chance; text is to be seen all the same.
+        small = (_SMALLER + float(calm.cost.mean())) * (
+            1.0 - block.lines[0].size / max(b.lines[0].size for b, _ in blocks)
+        )
         torn = _TORN if styles[-1].share == 1.0 and len(block.lines) > len(phrases) > 1 else 0.0
         left, top, right, _ = spot.box
         setting = Setting(block=block, at=(left + (right - left - block.width) * align, top), align=align)
