@@ -149,9 +149,7 @@ def _settings(
         width = room[0] if wide == 1.0 and align == 0.5 else block.width
         spot = placement.calmest(calm, (width, block.height), size, edge=edge, taken=taken)
         # Where all is busy a small block finds a quiet patch by chance; text is to be seen all the same.
-        small = (_SMALLER + float(calm.cost.mean())) * (
-            1.0 - block.lines[0].size / max(b.lines[0].size for b, _ in blocks)
-        )
+        small = (_SMALLER + float(calm.cost.mean())) * (1.0 - block.lines[0].size / tallest)
         torn = _TORN if styles[-1].share == 1.0 and len(block.lines) > len(phrases) > 1 else 0.0
         left, top, right, _ = spot.box
         setting = Setting(block=block, at=(left + (right - left - block.width) * align, top), align=align)
