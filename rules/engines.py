@@ -21,13 +21,24 @@ SCHEDULERS: Final[Mapping[str, Mapping[str, Scalar]]] = {
     "DEISMultistepScheduler": FLOW_CONFIG,
 }
 """Schedulers that suit flow models and draw only from the job's generator, with the configuration they need."""
+_DRAWS: Final = "it draws without the job's generator, so a render could not be repeated"
+_EDM: Final = "it was made for EDM models, whose latents end much smaller"
+_INVERSE: Final = "it goes the other way, from a picture to noise"
+_UNSEEN: Final = "the latent guard may not see what it does"
 UNSUITED: Final[Mapping[str, str]] = {
     "EulerDiscreteScheduler": "on a flow model it ends at latents with a standard deviation of 54 to 284",
     "PNDMScheduler": "on a flow model it ends at latents with a standard deviation of 35 to 124",
     "DDIMScheduler": "on a flow model it clips the latents at exactly 1.00",
     "DDPMScheduler": "on a flow model it clips the latents at exactly 1.00",
-    "SASolverScheduler": "it draws without the job's generator, so a render could not be repeated",
-    "FlowMatchLCMScheduler": "it draws without the job's generator, so a render could not be repeated",
+    "EDMEulerScheduler": _EDM,
+    "EDMDPMSolverMultistepScheduler": _EDM,
+    "DDIMInverseScheduler": _INVERSE,
+    "DPMSolverMultistepInverseScheduler": _INVERSE,
+    "SASolverScheduler": _DRAWS,
+    "FlowMatchLCMScheduler": _DRAWS,
+    "LTXEulerAncestralRFScheduler": _DRAWS,
+    "FlowMapEulerDiscreteScheduler": f"it was made for models that learn a flow map, and {_UNSEEN}",
+    "IPNDMScheduler": f"it was made for another schedule of noise, and {_UNSEEN}",
 }
 """Schedulers people try, and why they are not allowed."""
 DISTILLED_ONLY: Final = "FlowMatchEulerDiscreteScheduler"

@@ -9,7 +9,7 @@ import re
 import pytest
 
 from rules.decide import on_inspected
-from rules.engines import EngineKind, Hosted, HostedApi, Loading, Offload, Quantise, SamplingPreset
+from rules.engines import UNSUITED, EngineKind, Hosted, HostedApi, Loading, Offload, Quantise, SamplingPreset
 from rules.ruleset import FILES, from_document, load_ruleset
 from schemas.errors import BadConfig, Poison
 from schemas.events import FailureKind, ImageInspected, Preset, ReviewRequested, Rung
@@ -464,6 +464,24 @@ def test_a_typeset_step_needs_its_engine():
     engines = config()["engines.yml"].replace("  typeset:\n", "  type-set:\n")
     with pytest.raises(BadConfig, match="typeset is a step, and no engine has that id"):
         load_ruleset({**config(), "engines.yml": engines})
+
+
+@pytest.mark.parametrize("name", UNSUITED)
+def test_a_scheduler_that_does_not_suit_is_refused_with_the_reason(name: str):
+    large = ruleset().engines["sd3.5-large"]
+    forced = SamplingPreset(scheduler=name, steps=28, guidance=3.5)
+    assert UNSUITED[name] in str(large.refuses_sampling(forced))
+    with pytest.raises(BadConfig, match=f"{name} is not allowed: {UNSUITED[name]}"):
+        load_ruleset(changed("engines.yml", "FlowMatchHeunDiscreteScheduler: {", f"{name}: {{"))
+
+
+def test_another_model_of_a_kind_we_load_is_a_profile_and_no_code():
+    engines = config()["engines.yml"]
+    start, end = engines.index("  sd3.5-medium:"), engines.index("  sd3.5-flash:")
+    own = engines[start:end].replace("  sd3.5-medium:", "  our-finetune:").replace("stabilityai/", "our-team/")
+    rules = load_ruleset({**config(), "engines.yml": engines[:end] + own + engines[end:]})
+    assert rules.engines["our-finetune"].model == "our-team/stable-diffusion-3.5-medium"
+    assert routed(job("a lighthouse", engine="our-finetune"), rules).engine == "our-finetune"
 
 
 def test_profiles_know_sizes_prices_and_presets():
