@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,6 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from ops.submission import FIELDS, Draft, parse_lines
+from schemas.events import FileRole
+from workers.engines.layout import parse
 
 ROOT = Path(__file__).parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
@@ -55,6 +60,22 @@ def test_there_are_examples_of_both_kinds():
 def test_links_lead_to_files(page: Path):
     missing = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]
     assert not missing
+
+
+def test_the_job_and_the_layout_of_the_readme_are_read():
+    job, layout = re.findall(r"```json\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    fields = json.loads(job)
+    (logo,) = fields.pop("files")
+    (draft,) = parse_lines([json.dumps(fields)], source="README", folder=ROOT, now_ms=0)
+    assert isinstance(draft, Draft), draft
+    assert FileRole(logo["role"]) is FileRole.LOGO
+    assert len(parse(layout.encode(), "README", phrases=1, logos=1)) == 2
+
+
+def test_every_field_and_role_of_a_job_is_in_the_readme():
+    said = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Jobs")[2]
+    assert [name for name in FIELDS if name not in said] == []
+    assert [role.value for role in FileRole if f"`{role.value}`" not in said] == []
 
 
 def test_every_decision_says_its_status_and_cost():
