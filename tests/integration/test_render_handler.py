@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -15,15 +15,27 @@ from broker.worker_port import Delivery, Record
 from rules.engines import EngineProfile
 from rules.ruleset import Ruleset
 from schemas.errors import Fatal, Poison, Transient
-from schemas.events import FailureKind, FileRef, FileRole, ImageGenerated, Outcome, RenderRequested
+from schemas.events import (
+    FailureKind,
+    FileRef,
+    FileRole,
+    ImageFormat,
+    ImageGenerated,
+    Outcome,
+    RenderFailure,
+    RenderRequest,
+    RenderRequested,
+)
 from store import manifests
 from store.artifacts import ArtifactStore, open_store
 from tests.integration import misbehaving
 from tests.integration.misbehaving import Misbehaving, as_is, only, unfinishable, wanted
 from tests.unit.rules import samples
 from workers.engines.pool import Pool
-from workers.engines.port import Engine
+from workers.engines.port import NOBODY, Engine, Rendered, Watch
+from workers.finish.finish import Finisher
 from workers.finish.port import Finish
+from workers.finish.upscale import Lanczos
 from workers.progress import Word
 from workers.render_call import AWAY_TRIES
 from workers.render_handler import RenderHandler
@@ -207,6 +219,38 @@ def test_the_manifest_says_what_made_the_image(store: ArtifactStore) -> None:
     assert made.rendering.cost_usd == samples.ruleset().engines[misbehaving.ENGINE].cost_usd(kept.engine_ms)
     assert made.rendering.asset is not None
     assert len(store.get(made.rendering.asset.sha256)) == made.rendering.asset.size_bytes
+
+
+class Charging(Misbehaving):
+    """Says what its host charged."""
+
+    def render(
+        self, requests: Sequence[RenderRequest], files: Mapping[str, bytes], watch: Watch = NOBODY
+    ) -> Sequence[Rendered | RenderFailure]:
+        made = super().render(requests, files, watch)
+        return [replace(m, cost_usd=0.07) if isinstance(m, Rendered) else m for m in made]
+
+
+def test_what_a_host_charged_goes_before_the_prices_of_the_profile(store: ArtifactStore) -> None:
+    made = run(handler(store, Charging()), [wanted(0), wanted(1)])
+    assert [m.rendering.cost_usd for m in made] == [0.07, 0.07]
+    assert [manifests.load(store, m.rendering.manifest_sha256).rendering.cost_usd for m in made] == [0.07, 0.07]
+
+
+def test_what_finishing_did_stands_in_the_manifest(store: ArtifactStore) -> None:
+    rules = replace(samples.ruleset(), pipeline=replace(samples.ruleset().pipeline, postprocess=("color-normalize",)))
+    finisher = Finisher(signer=None, upscaler=Lanczos(), version="0.0.0")
+    its = replace(handler(store, Misbehaving(), finish=finisher), ruleset=lambda: rules)
+    event = wanted(0)
+    job = replace(event.request.job, brand="northwind-coffee", upscale=2, format=ImageFormat.WEBP)
+    (made,) = run(its, [replace(event, request=replace(event.request, job=job))])
+    kept = manifests.load(store, made.rendering.manifest_sha256).manifest
+    assert {"color-normalize.delta_e00_before", "color-normalize.delta_e00_after", "colour-profile"} <= set(kept.finish)
+    assert "Lanczos" in kept.finish["upscale"]
+    assert "webp" in kept.finish["format"]
+    assert made.rendering.asset is not None
+    assert kept.picture_sha256 not in {None, made.rendering.asset.sha256}  # of what the engine gave
+    assert (made.rendering.asset.media_type, made.rendering.asset.width) == ("image/webp", 128)
 
 
 def test_another_record_is_poison(store: ArtifactStore) -> None:
