@@ -20,7 +20,7 @@ from schemas.events import Event, FailureKind, ImageGenerated, RenderFailure, Re
 from store import manifests
 from store.artifacts import ArtifactStore
 from workers.engines.pool import Pool
-from workers.engines.port import Engine
+from workers.engines.port import Engine, Rendered
 from workers.finish.port import Finish
 from workers.progress import Tell, Word, nobody
 from workers.render_call import Answer, Calls, EngineThread, OutOfTime, Results, render
@@ -166,11 +166,13 @@ class RenderHandler:
             nonlocal word
             self.engines.make_room(profile)
             self.tell(word)
+            results: Results = ()
             try:
-                return engine.render(requests, files, watch)
+                results = engine.render(requests, files, watch)
             finally:
-                self.engines.used(profile)
+                self.engines.used(profile, rendered=any(isinstance(r, Rendered) for r in results))
                 word = replace(word, resident=self.engines.resident)
+            return results
 
         def step(done: int, of: int) -> None:
             self.tell(replace(word, step=done, steps=of))

@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from rules.engines import EngineProfile
+from rules.engines import EngineProfile, Offload
 from workers.engines.port import Engine
 
 GB: Final = 10**9
@@ -87,10 +87,16 @@ class Pool:
         self._places[profile.id] = mine
         self._park(profile.id, mine.needs)
 
-    def used(self, profile: EngineProfile) -> None:
-        """After an engine rendered: remember what it holds."""
+    def used(self, profile: EngineProfile, *, rendered: bool = True) -> None:
+        """After an engine was asked: remember what it holds; `rendered` says whether a picture came of it.
+
+        One that holds nothing and rendered nothing may have found no room, or had nothing to do: what it needs stays
+        unknown. So it does for one that is offloaded: it holds nothing after a call, and much during it.
+        """
         place = self._places[profile.id]
-        place.needs = max(place.needs or 0, place.engine.resident_bytes)
+        held = place.engine.resident_bytes
+        if held or (rendered and profile.loading.offload is Offload.NONE):
+            place.needs = max(place.needs or 0, held)
 
     def _park(self, for_engine: str, needs: int | None) -> None:
         """Park others until so many bytes (None: an unknown number) fit beside those that stay."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rules.engines import EngineKind, EngineProfile
+from rules.engines import EngineKind, EngineProfile, Loading, Offload
 from schemas.events import RenderRequest
 from tests import renders
 from workers.engines.pool import GB, LEAST_RESERVE, Pool, budget
@@ -135,3 +135,23 @@ def test_a_changed_profile_gets_a_new_engine_and_the_former_leaves():
 def test_the_budget_leaves_room_for_a_batch(device_gb: float, weights_gb: float):
     assert budget(int(device_gb * GB)) == pytest.approx(weights_gb * GB)
     assert LEAST_RESERVE == 6 * GB
+
+
+def test_one_that_found_no_room_or_had_nothing_to_do_still_drives_others_out_next_time():
+    its = Process()
+    profile = its.profiles["sd3-b"]
+    assert its.pool.engine(profile) is not None
+    its.pool.make_room(profile)
+    its.pool.used(profile, rendered=False)  # its weights did not fit, or every request was refused
+    assert not its.pool.ready(profile)
+    its.render("sd3-a")
+    assert its.render("sd3-b") == ("sd3-b",)
+
+
+def test_an_offloaded_one_holds_nothing_afterwards_and_is_not_taken_for_weightless():
+    its = Process()
+    its.profiles["simulator"] = replace(its.profiles["simulator"], loading=Loading(offload=Offload.MODEL))
+    its.render("simulator")
+    assert not its.pool.ready(its.profiles["simulator"])
+    its.render("sd3-a")
+    assert its.render("simulator") == ()
