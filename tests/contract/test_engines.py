@@ -30,6 +30,8 @@ from workers.engines.simulator import Simulator
 from workers.engines.typeset import Typeset
 
 Pixels = npt.NDArray[np.int16]
+SUBJECTS = ("simulator", "typeset", "typeset-over-art", "sd3", "ideogram", "stability")
+"""Every kind of engine, hosted ones by their API."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +111,7 @@ def _hosted(api: HostedApi, dsn: str) -> Generator[Subject]:
 
 
 @pytest.fixture(
-    scope="module",
-    params=[
-        "simulator",
-        "typeset",
-        "typeset-over-art",
-        pytest.param("sd3", marks=pytest.mark.models),
-        "ideogram",
-        "stability",
-    ],
+    scope="module", params=[pytest.param(n, marks=pytest.mark.models) if n == "sd3" else n for n in SUBJECTS]
 )
 def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
     if request.param == "sd3":
