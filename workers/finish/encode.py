@@ -61,7 +61,8 @@ def encode(image: Image.Image, wanted: ImageFormat) -> Encoded:
             image.save(out, "PNG", compress_level=PNG_LEVEL, pnginfo=tags)
             note = "png, tagged sRGB"
         case ImageFormat.JPEG:
-            image.save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, optimize=True, icc_profile=srgb_profile())
+            # Not optimize: Pillow then gives the file 2 bytes a pixel, which noise exceeds, and fails.
+            image.save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0, icc_profile=srgb_profile())
             note = f"jpeg, quality {JPEG_QUALITY}, 4:4:4, with an sRGB profile"
         case ImageFormat.WEBP:
             image.save(out, "WEBP", **_WEBP_EFFORT, icc_profile=srgb_profile())

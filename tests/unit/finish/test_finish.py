@@ -47,6 +47,22 @@ def test_png_and_webp_lose_nothing_and_jpeg_little() -> None:
     assert lost.mean() < 1.5
 
 
+@pytest.mark.parametrize("form", list(ImageFormat))
+def test_noise_can_be_written_too_so_that_inspection_sees_it(form: ImageFormat) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8))
+    assert isinstance(decode(encode(noise, form).data), Decoded)
+
+
+def test_a_mended_picture_keeps_the_colours_that_it_was_finished_with() -> None:
+    image = orders.art()
+    order = orders.order(image, steps=("color-normalize",))
+    assert not np.array_equal(orders.pixels(orders.finisher()(order).data), np.asarray(image))
+    mended = orders.order(image, steps=("color-normalize",), source=orders.encoded(image))
+    done = orders.finisher()(mended)
+    assert np.array_equal(orders.pixels(done.data), np.asarray(image))
+    assert done.facts["color-normalize"].startswith("left as it was")
+
+
 def test_coloured_letters_keep_their_edges_in_a_jpeg() -> None:
     # Red on blue differs in hue alone: with 4:2:0, colour would bleed over the edge.
     stripes = np.zeros((64, 64, 3), dtype=np.uint8)
