@@ -11,7 +11,7 @@ from rules.text_verdict import EXTRA, WRONG, at_fault
 from rules.thresholds import Thresholds
 from rules.tree import Node
 from rules.units import bounds
-from schemas.events import Box, Defect, Edit, Inspection, Rendering, RenderRequest, Word
+from schemas.events import Box, Defect, Edit, FileRole, Inspection, Rendering, RenderRequest, Word
 
 MENDABLE: Final = frozenset({WRONG, EXTRA})
 """Failure modes that stand in a place. Text that is missing has none."""
@@ -50,13 +50,14 @@ def text_edit(
     """What to redo of an attempt whose certain defects are all of its lettering, or None where that mends nothing.
 
     Boxes are pixels of the asset, so one that finishing enlarged is not mended: what is kept would be shrunk and
-    enlarged again. What was mended once is not mended again.
+    enlarged again. What was mended once is not mended again. Where a mask says what may be redone, lettering outside
+    it is the client's own, so nothing else is redone.
     """
     asset, job = rendering.asset, request.job
     certain = {d.mode for d in defects if d.certain}
     if request.edit is not None or asset is None or not certain or not certain <= MENDABLE:
         return None
-    if (asset.width, asset.height) != (job.width, job.height):
+    if (asset.width, asset.height) != (job.width, job.height) or any(f.role is FileRole.MASK for f in job.files):
         return None
     words = at_fault(inspection.reads, request, thresholds, asset.height)
     boxes = merged(grown(words, region.margin, asset.width, asset.height))

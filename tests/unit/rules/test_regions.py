@@ -16,6 +16,7 @@ from schemas.events import (
     AssetRejected,
     Box,
     Edit,
+    FileRole,
     ImageInspected,
     Inspection,
     Preset,
@@ -118,6 +119,14 @@ def test_too_many_patches_are_no_patch():
     assert len(merged(grown(words, 0, 1024, 1024))) == 88
     assert edit(PICTURE, read(*words)) is None
     assert edit(PICTURE, read(*words[:64])) is not None
+
+
+def test_what_a_mask_keeps_is_not_painted_over():
+    files = [replace(LOGO, role=role, name=role.value) for role in (FileRole.INIT_IMAGE, FileRole.MASK)]
+    masked = routed(job("a lighthouse", files=tuple(files)))
+    seen = read("OPENING")
+    assert edit(masked, seen) is None
+    assert edit(replace(masked, job=replace(masked.job, files=tuple(files[:1]))), seen) is not None
 
 
 def test_a_part_of_a_logo_is_no_fault():
