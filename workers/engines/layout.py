@@ -92,7 +92,7 @@ def _slot(entry: object, where: str, counts: Mapping[For, int]) -> Slot:
     if not isinstance(entry, dict):
         raise BadFile(f"{where} is no object; write {_EXAMPLE}")
     fields = cast("dict[str, Any]", entry)
-    if fields.get("for") not in set(For):
+    if fields.get("for") not in list(For):
         raise BadFile(f'{where}.for is {json.dumps(fields.get("for"))}, want "text" or "logo"')
     what = For(fields["for"])
     key = "phrase" if what is For.TEXT else "logo"
@@ -103,7 +103,7 @@ def _slot(entry: object, where: str, counts: Mapping[For, int]) -> Slot:
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < counts[what]:
         held = f"0 to {counts[what] - 1}" if counts[what] else f"none: the job has no {key}, leave the box away"
         raise BadFile(f"{where}.{key} is {json.dumps(number)}, want {held}")
-    if (align := fields.get("align")) is not None and align not in _ALIGN:
+    if (align := fields.get("align")) is not None and align not in list(_ALIGN):
         raise BadFile(f"{where}.align is {json.dumps(align)}, want left, centre or right")
     left, top, right, bottom = (_side(fields, side, where) for side in _SIDES)
     if left >= right or top >= bottom:

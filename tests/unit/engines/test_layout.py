@@ -87,6 +87,8 @@ def test_phrases_and_logos_stand_where_the_layout_says() -> None:
         (_file(), "at least one box"),
         (_file(*[TEXT] * 65), "65 boxes, at most 64"),
         (_file({**TEXT, "for": "picture"}), 'boxes[0].for is "picture", want "text" or "logo"'),
+        (_file({**TEXT, "for": ["text"]}), 'boxes[0].for is ["text"], want "text" or "logo"'),
+        (_file({**TEXT, "align": {}}), "boxes[0].align is {}, want left, centre or right"),
         (_file({**TEXT, "colour": "red"}), "boxes[0].colour is not known"),
         (_file({**TEXT, "phrase": 2}), "boxes[0].phrase is 2, want 0 to 1"),
         (_file({**TEXT, "phrase": True}), "boxes[0].phrase is true"),
