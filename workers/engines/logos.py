@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
-from PIL import Image, ImageCms, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageDraw, ImageOps, UnidentifiedImageError
 
 from schemas.events import FileRef, FileRole, RenderRequest
 from workers import colour
@@ -19,6 +19,8 @@ from workers.engines.placement import Box, Calm
 
 MOST_PIXELS: Final = 40_000_000
 """Pictures above this are refused before they are decoded."""
+_FORMATS: Final = ("PNG", "JPEG", "WEBP")
+"""Formats that are read: for others Pillow may start programs of the machine."""
 CLEAR: Final = 0.25
 """Clear space on every side of a logo, as a share of its height."""
 _ALONE: Final = (0.40, 0.32, 0.25, 0.19, 0.14, 0.10)
@@ -68,17 +70,19 @@ def _logo(ref: FileRef, files: Mapping[str, bytes]) -> Logo:
 
 
 def open_picture(ref: FileRef, files: Mapping[str, bytes]) -> Image.Image:
-    """A picture that came with a request, RGB or RGBA, its colours brought to sRGB. Raises BadFile."""
+    """A picture that came with a request: upright, RGB or RGBA, its colours brought to sRGB. Raises BadFile."""
     what = f"the {ref.role.value.replace('_', ' ')} {ref.name!r}"
     data = files.get(ref.sha256)
     if data is None:
         raise BadFile(f"{what} ({ref.sha256[:12]}…) did not come with the request")
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise BadFile(f"{what} has {opened.width} x {opened.height} pixels, at most {MOST_PIXELS}")
-            return _in_srgb(opened)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+            return _in_srgb(ImageOps.exif_transpose(opened))
+    except UnidentifiedImageError as e:
+        raise BadFile(f"{what} is no PNG, JPEG or WebP") from e
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
         raise BadFile(f"{what} is no picture that can be read: {e}") from e
 
 
@@ -123,10 +127,18 @@ def place_logos(
 
 
 def place_in(image: Image.Image, logo: Logo, palette: Palette, box: Box) -> Placed:
-    """Put a logo as large as fits, with its clear space, into the middle of a box that a layout gives."""
+    """Put a logo as large as fits, with its clear space, into the middle of a box that a layout gives.
+
+    Raises BadFile where it would be too small to be made out.
+    """
     wide, high = box[2] - box[0], box[3] - box[1]
     scale = min(wide / (logo.image.width + 2 * CLEAR * logo.image.height), high / (logo.image.height * (1 + 2 * CLEAR)))
     fitted = resized(logo.image, scale)
+    if min(fitted.size) < min(LEAST_PX, *logo.image.size):
+        raise BadFile(
+            f"the logo {logo.name!r} would be {fitted.width} x {fitted.height} pixels in its box of {wide} x {high};"
+            " make the box larger"
+        )
     clear = clear_space(fitted)
     left = box[0] + (wide - fitted.width) // 2 - clear
     top = box[1] + (high - fitted.height) // 2 - clear

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageDraw
+from PIL import ExifTags, Image, ImageCms, ImageDraw
 
 from rules.engines import EngineKind
 from schemas.events import FileRef, FileRole, RenderFailure, RenderRequest
@@ -157,6 +157,14 @@ def test_no_room_for_a_logo_is_a_failure_that_says_so() -> None:
         logos.place_logos(image, [Logo(name="l", image=_logo())], PALETTE, [(0, 0, 300, 300)], placement.measure(image))
 
 
+def test_a_box_too_small_for_its_logo_is_a_failure_that_says_so() -> None:
+    small = {**LOGO, "right": 0.72, "bottom": 0.06}
+    request, files = _asked((_file(small), FileRole.LAYOUT, "l.json"), (_png(_logo()), FileRole.LOGO, "logo.png"))
+    result = TYPESET.render([request], files)[0]
+    assert isinstance(result, RenderFailure)
+    assert "the logo 'logo.png' would be 10 x 4 pixels in its box of 12 x 8; make the box larger" in result.message
+
+
 def test_a_logo_that_its_ground_would_swallow_stands_on_a_plate() -> None:
     ground = (12, 190, 88)
     image = Image.new("RGB", (600, 600), ground)
@@ -199,6 +207,21 @@ def test_a_logo_in_another_colour_space_is_brought_to_srgb() -> None:
     ref = renders.file_ref(broken)
     with pytest.raises(BadFile, match="colour profile"):
         logos.open_picture(ref, {ref.sha256: broken})
+
+
+def test_a_photograph_held_sideways_is_set_upright() -> None:
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    data = _png(Image.new("RGB", (64, 32)), exif=turned)
+    ref = renders.file_ref(data)
+    assert logos.open_picture(ref, {ref.sha256: data}).size == (32, 64)
+
+
+@pytest.mark.parametrize("data", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"nothing", b""])
+def test_what_is_no_picture_of_the_web_is_refused_unread(data: bytes) -> None:
+    ref = renders.file_ref(data or b"x")
+    with pytest.raises(BadFile, match="is no PNG, JPEG or WebP"):
+        logos.open_picture(ref, {ref.sha256: data})
 
 
 def test_text_in_a_given_box_can_be_read_as_well() -> None:
