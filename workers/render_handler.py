@@ -15,7 +15,7 @@ from rules.engines import EngineProfile
 from rules.ruleset import Ruleset
 from schemas import ids
 from schemas.catalogue import IMAGES_GENERATED
-from schemas.errors import Fatal, Poison
+from schemas.errors import Fatal, Poison, Transient
 from schemas.events import Event, FailureKind, ImageGenerated, RenderFailure, RenderRequest, RenderRequested
 from store import manifests
 from store.artifacts import ArtifactStore
@@ -97,7 +97,11 @@ class RenderHandler:
                 wanted.setdefault((request.engine, job.engine.batch_key(request)), []).append(n)
         for batch_of_one_key in wanted.values():
             for group in _parts(batch_of_one_key, jobs):
-                answers = self._render([jobs[n] for n in group], files, tries)
+                try:
+                    answers = self._render([jobs[n] for n in group], files, tries)
+                except (Transient, Fatal):
+                    self._save(jobs)
+                    raise
                 for n, answer in zip(group, answers, strict=True):
                     jobs[n] = _answered(jobs[n], answer, self.now_ms())
         return jobs
@@ -190,13 +194,30 @@ class RenderHandler:
         self.tell(Word(resident=word.resident))
         return answers
 
+    def _save(self, jobs: Sequence[Job]) -> None:
+        """Store what other groups of a batch gave before one of them stops it all: it will be found, not paid twice."""
+
+        def save(job: Job) -> None:
+            try:
+                keep(self.store, self.finish, job)
+            except (Transient, Fatal) as e:
+                log = structlog.get_logger(__name__).bind(job_id=job.event.request.job.job_id)
+                log.warning("render not saved: it will be rendered again", error=str(e))
+
+        list(self.uploads.map(save, (j for j in jobs if j.engine and j.answer and not j.found)))
+
     def _remember_time_out(self, jobs: Sequence[Job]) -> None:
         """Store the time-out, so that the next process reports it instead of hanging on the same batch."""
         message = f"the engine did not come back in {self.hard_s:g} s"
         failure = RenderFailure(kind=FailureKind.TIMEOUT, message=message)
         answer = Answer(result=failure, engine_ms=self.hard_s * 1000 / len(jobs), batch_size=len(jobs))
         for job in jobs:
-            record(self.store, _answered(job, answer, self.now_ms()))
+            try:
+                record(self.store, _answered(job, answer, self.now_ms()))
+            except Transient as e:
+                # This process must end all the same: its one engine thread is stuck, and asked again it blocks.
+                log = structlog.get_logger(__name__).bind(job_id=job.event.request.job.job_id)
+                log.warning("time-out not stored", error=str(e))
 
     def _publish(self, job: Job) -> Sequence[Output]:
         request = job.event.request
@@ -248,4 +269,5 @@ def _refusal(why: str) -> Answer:
 
 
 def _answered(job: Job, answer: Answer, ended_ms: int) -> Job:
-    return replace(job, answer=answer, ended_ms=ended_ms)
+    digest = job.engine.model_digest if job.engine else job.model_digest
+    return replace(job, answer=answer, ended_ms=ended_ms, model_digest=digest)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from PIL import Image
 
 from schemas import ids
-from schemas.errors import Poison, Transient
+from schemas.errors import Transient
 from schemas.events import FailureKind, Preset, RenderFailure, RenderRequest, RenderRequested, Rung
 from tests.unit.rules import samples
 from workers.engines.pool import Pool
@@ -114,11 +114,6 @@ def as_is(order: Order) -> Finished:
         picture_sha256=hashlib.sha256(data).hexdigest(),
         facts={},
     )
-
-
-def unfinishable(order: Order) -> Finished:
-    """Cannot finish anything."""
-    raise Poison("the picture cannot be finished")
 
 
 def wanted(n: int, prompt: str = "", *, key: str = "job") -> RenderRequested:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -28,13 +28,14 @@ from schemas.events import (
 )
 from store import manifests
 from store.artifacts import ArtifactStore, open_store
+from store.objects import Objects
 from tests.integration import misbehaving
-from tests.integration.misbehaving import Misbehaving, as_is, only, unfinishable, wanted
+from tests.integration.misbehaving import Misbehaving, as_is, only, wanted
 from tests.unit.rules import samples
 from workers.engines.pool import Pool
 from workers.engines.port import NOBODY, Engine, Rendered, Watch
 from workers.finish.finish import Finisher
-from workers.finish.port import Finish
+from workers.finish.port import Finish, Finished, Order
 from workers.finish.upscale import Lanczos
 from workers.progress import Word
 from workers.render_call import AWAY_TRIES
@@ -205,9 +206,48 @@ def test_an_engine_that_is_not_built_is_not_built_to_choose_a_batch(store: Artif
     assert its.batch_key(event) != coarse
 
 
-def test_finishing_that_fails_is_a_failure_of_the_job(store: ArtifactStore) -> None:
-    made = run(handler(store, Misbehaving(), finish=unfinishable), [wanted(0)])
-    assert kinds(made) == [FailureKind.CORRUPT_OUTPUT]
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (Poison("its colour mask is no picture"), FailureKind.INVALID_REQUEST),
+        (MemoryError("too large"), FailureKind.OUT_OF_MEMORY),
+        (OSError("encoder error -2"), FailureKind.CORRUPT_OUTPUT),
+    ],
+)
+def test_finishing_that_fails_is_a_failure_of_the_job_and_its_picture_is_paid(
+    store: ArtifactStore, error: Exception, kind: FailureKind
+) -> None:
+    def finish(order: Order) -> Finished:
+        raise error
+
+    (made,) = run(handler(store, Misbehaving(), finish=finish), [wanted(0)])
+    assert kinds([made]) == [kind]
+    profile = samples.ruleset().engines[misbehaving.ENGINE]
+    assert made.rendering.cost_usd == profile.cost_usd(made.rendering.engine_ms) > 0
+
+
+def test_what_other_groups_of_a_batch_gave_is_kept_where_one_of_them_is_away(store: ArtifactStore) -> None:
+    engine, away = Misbehaving(), wanted(1, misbehaving.AWAY)
+    job = replace(away.request.job, width=256, height=256)  # another batch key: chosen before the engine was built
+    events = [wanted(0), replace(away, request=replace(away.request, job=job))]
+    its = handler(store, engine)
+    with pytest.raises(Transient, match="503"):
+        its.work(deliveries(events), 1)
+    assert kinds(run(its, events, AWAY_TRIES)) == [None, FailureKind.UNAVAILABLE]
+    assert engine.calls == [1, 1, 1]
+
+
+def test_a_time_out_that_cannot_be_stored_ends_the_process_all_the_same(store: ArtifactStore) -> None:
+    @dataclass(frozen=True, slots=True)
+    class ReadOnly(Objects):
+        def write(self, key: str, data: bytes) -> None:
+            raise Transient("the store is away")
+
+    engine, objects = Misbehaving(), store.objects
+    lame = ArtifactStore(ReadOnly(objects.remote, objects.where))
+    with pytest.raises(Fatal, match="did not come back"):
+        handler(lame, engine, hard_s=0.05).work(deliveries([wanted(0, misbehaving.HANGS)]), 1)
+    engine.let_go.set()
 
 
 def test_the_manifest_says_what_made_the_image(store: ArtifactStore) -> None:
