@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from PIL import Image
-
 from rules.files import MEDIA
 from schemas.errors import Poison
 from schemas.events import FileRole
+from workers.checks.decode import MAX_BYTES, decode
+from workers.checks.port import Broken
 from workers.engines import layout
-from workers.engines.logos import BadFile
+from workers.engines.logos import MOST_PIXELS, BadFile
 
-MAX_FILE_BYTES: Final = 100 * 1024 * 1024
 PLACED_MAX: Final = 64
 """More phrases or logos than any job holds."""
-MAX_FILE_PIXELS: Final = 64_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFile:
-    """One sound file. `size` is width and height in pixels, None where it is no image."""
+    """One sound file. `size` is width and height in pixels once it is upright, None where it is no image."""
 
     role: FileRole
     path: Path
@@ -45,8 +42,8 @@ def read_file(entry: object, folder: Path) -> JobFile:
     name = str(fields["path"])
     path = folder / name
     if not path.is_file():
-        raise Poison(f"file {name} is not there; paths are relative to the job file")
-    most = layout.MOST_BYTES if role is FileRole.LAYOUT else MAX_FILE_BYTES
+        raise Poison(f"file {name} is not there; relative paths start in {folder.absolute()}")
+    most = layout.MOST_BYTES if role is FileRole.LAYOUT else MAX_BYTES
     length = path.stat().st_size
     if not 0 < length <= most:
         raise Poison(f"file {name} has {length} bytes, as {role.value} want 1..{most}")
@@ -82,18 +79,17 @@ def _layout(data: bytes, name: str) -> tuple[str, None]:
 
 
 def _image(data: bytes, name: str, role: FileRole) -> tuple[str, tuple[int, int]]:
-    """Media type and size of an image, found by decoding it whole."""
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.width * image.height > MAX_FILE_PIXELS:
-                raise Poison(f"file {name} has {image.width}x{image.height} pixels, at most {MAX_FILE_PIXELS} in all")
-            image.load()
-            media_type, size = image.get_format_mimetype() or "application/octet-stream", image.size
-            brightest = image.convert("L").getextrema()[1] if role is FileRole.MASK else 255
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        raise Poison(f"file {name} is not a sound image: {e}; send a PNG, JPEG or WebP as {role.value}") from e
-    if media_type not in MEDIA[role]:
-        raise Poison(f"file {name} is {media_type}, as {role.value} send {' or '.join(MEDIA[role])}")
-    if brightest == 0:
+    """Media type and size of an image, found by decoding it whole, as the workers will."""
+    seen = decode(data)
+    if isinstance(seen, Broken):
+        raise Poison(f"file {name} is not a sound image: {seen.reason}; send a PNG, JPEG or WebP as {role.value}")
+    if seen.media_type not in MEDIA[role]:
+        raise Poison(f"file {name} is {seen.media_type}, as {role.value} send {' or '.join(MEDIA[role])}")
+    height, width, _ = seen.pixels.shape
+    if width * height > MOST_PIXELS:
+        raise Poison(
+            f"file {name} has {width} x {height} pixels, at most {MOST_PIXELS} in all are read; send a smaller"
+        )
+    if role is FileRole.MASK and not seen.pixels.any():
         raise Poison(f"file {name} is black all over, so nothing would be redone; paint white what is")
-    return media_type, size
+    return seen.media_type, (width, height)

@@ -8,7 +8,7 @@ import zlib
 from typing import Final
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from workers.checks.port import Broken, Decoded, Pixels
 
@@ -60,6 +60,8 @@ def decode(data: bytes) -> Decoded | Broken:
                 profile=image.info.get("icc_profile") or None,
                 as_stored=_as_stored(image),
             )
+    except UnidentifiedImageError:
+        return Broken(reason="the bytes are no picture of a kind that is read")  # Pillow names an object's address
     # What Pillow's decoders raise on bytes that are no image, cut off or hostile.
     except (
         OSError,

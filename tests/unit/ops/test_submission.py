@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from broker.settings import Settings
 from ops.job_files import JobFile
@@ -90,6 +90,17 @@ def test_a_file_that_is_no_sound_image_is_refused(tmp_path: Path) -> None:
     assert "not a sound image" in fault.message
 
 
+def test_a_picture_is_as_large_as_it_is_upright(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (32, 24)).save(tmp_path / "phone.jpg", exif=turned)
+    drawn(tmp_path / "mask.png", (24, 32))
+    files = [{"role": "init_image", "path": "phone.jpg"}, {"role": "mask", "path": "mask.png"}]
+    draft = parse({"prompt": "x", "files": files}, tmp_path)
+    assert isinstance(draft, Draft)
+    assert [f.size for f in draft.files] == [(24, 32), (24, 32)]
+
+
 def drawn(path: Path, size: tuple[int, int] = (32, 24), shade: int = 255) -> None:
     Image.new("L", size, shade).save(path)
 
@@ -104,7 +115,8 @@ def drawn(path: Path, size: tuple[int, int] = (32, 24), shade: int = 255) -> Non
         ({"layout": "m.png"}, "file m.png is no JSON"),
         ({"layout": "list.json"}, "file list.json: want one field"),
         ({"layout": "big.json"}, "as layout want 1..65536"),
-        ({"colour_mask": "layout.json"}, "not a sound image"),
+        ({"colour_mask": "layout.json"}, "file layout.json is not a sound image: the bytes are no picture"),
+        ({"init_image": "moving.webp"}, "not a sound image: the file is animated: 2 frames; send a PNG, JPEG or WebP"),
         ({"init_image": "empty.png"}, "file empty.png has 0 bytes"),
     ],
 )
@@ -117,6 +129,8 @@ def test_files_are_looked_at_by_their_role(files: dict[str, str], says: str, tmp
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "big.json").write_text(" " * 70_000)
     (tmp_path / "empty.png").touch()
+    frames = [Image.new("L", (8, 8), shade) for shade in (0, 255)]
+    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:])
     fault = parse({"prompt": "x", "files": [{"role": r, "path": p} for r, p in files.items()]}, tmp_path)
     assert isinstance(fault, Fault)
     assert says in fault.message
