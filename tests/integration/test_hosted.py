@@ -194,7 +194,7 @@ def test_ideogram_describes_and_enlarges_where_the_profile_allows(ideogram: Made
     with pytest.raises(Poison, match="holds no `descriptions`"):
         engine.aside("describe", lambda talk: describe(talk, data, "image/png"))
     ideogram.server.plan.append(status(401))
-    with pytest.raises(Transient, match="does not take our key"):
+    with pytest.raises(Poison, match="does not take our key"):
         engine.aside("describe", lambda talk: describe(talk, data, "image/png"))
     with pytest.raises(BadConfig, match="may not be asked to describe"):
         ideogram.engine().aside("describe", lambda talk: describe(talk, data, "image/png"))
@@ -355,13 +355,11 @@ def test_an_api_that_redirects_is_not_followed(made: Made, code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [401, 403])
-def test_a_key_that_is_not_taken_burns_no_job_and_names_the_setting(made: Made, code: int) -> None:
-    made.server.plan.append(status(code, b'{"name": "permission_denied"}'))
-    with pytest.raises(Transient, match=f"PRESSCHECK_{made.api.value.upper()}_API_KEY"):
-        one(made)
-    made.server.plan.clear()
-    with pytest.raises(Transient, match="does not take our key"):
-        one(replace(made, key="sk-another-key-that-is-wrong"))
+def test_a_key_that_is_not_taken_is_not_tried_again_and_names_the_setting(made: Made, code: int) -> None:
+    final(made, status(code, b'{"name": "permission_denied"}'), FailureKind.UNAVAILABLE)
+    failure = failed(one(replace(made, key="sk-another-key-that-is-wrong")))
+    assert "does not take our key (401)" in failure.message
+    assert f"PRESSCHECK_{made.api.value.upper()}_API_KEY" in failure.message
 
 
 def test_a_picture_that_is_cut_off_within_goes_on_as_it_came(made: Made) -> None:
@@ -498,6 +496,18 @@ def test_a_database_that_is_away_is_transient(made: Made) -> None:
     with pytest.raises(Transient, match="Postgres does not answer"):
         one(replace(made, dsn="postgresql://nobody@127.0.0.1:1/none"))
     assert made.server.seen == []
+
+
+def test_waits_between_tries_are_spread(made: Made) -> None:
+    its = replace(made, timeout_s=60)
+    its.server.plan.extend([status(500)] * 6)
+    with structlog.testing.capture_logs() as logs:
+        results = its.engine().render([ask(seed=s) for s in range(6)], {})
+    assert all(isinstance(r, Rendered) for r in results)
+    waits = [entry["wait_s"] for entry in logs if entry["event"] == "host asked again"]
+    assert len(waits) == 6
+    assert len(set(waits)) > 2
+    assert min(waits) >= 0.25
 
 
 # Slots that all workers share

@@ -43,7 +43,7 @@ class Failed(Exception):
 
 
 class Away(Exception):
-    """The host cannot be used for now, or does not take our key."""
+    """The host cannot be used for now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +227,9 @@ class Talk:
             said = self.host.said(reply.body)
             raise Failed(FailureKind.REFUSED_BY_ENGINE, f"{name} refused the content ({status}): {said}")
         if status in {401, 403}:
-            raise Away(f"{name} does not take our key ({status}); look at {self.host.key_variable}")
+            # Not Away: that is asked again, and no further try makes a key right.
+            said = f"{name} does not take our key ({status}); look at {self.host.key_variable}"
+            raise Failed(FailureKind.UNAVAILABLE, said)
         if status == 402:
             raise Failed(
                 FailureKind.UNAVAILABLE, f"{name} wants to be paid first (402): the account has no credit left"
