@@ -18,9 +18,9 @@ from schemas.errors import Fatal
 from schemas.events import Lane
 
 GROUP: Final = "presscheck-audit"
+"""No group is joined: the positions lie in Postgres. librdkafka only wants a name."""
 READER: Final = "audit"
 """What a topic's `read_by` says where its records are kept."""
-"""No group is joined: the positions lie in Postgres. librdkafka only wants a name."""
 CALL_S: Final = 10.0
 LOST_AFTER_S: Final = 5.0
 """A partition must end below our position for this long before it counts as lost: a restarted broker needs a moment."""

@@ -435,6 +435,14 @@ def test_a_result_is_fetched_again_and_not_paid_for_again(ideogram: Made, wrong:
     assert (len(ideogram.server.seen), len(ideogram.server.result_headers)) == (1, 3)
 
 
+def test_a_result_that_cannot_be_fetched_fails_its_job_alone_and_is_not_paid_for_again(ideogram: Made) -> None:
+    ideogram.server.result_plan.extend([status(503)] * TRIES)
+    failure = failed(one(ideogram))
+    assert failure.kind is FailureKind.UNAVAILABLE
+    assert "was made and is lost" in failure.message
+    assert (len(ideogram.server.seen), len(ideogram.server.result_headers)) == (1, TRIES)
+
+
 @pytest.mark.parametrize(
     ("wrong", "kind"),
     [

@@ -137,7 +137,7 @@ class HostedEngine:
             if len(away) == len(sent):
                 raise Transient(str(away[0]))
             for n, answer in zip(sent, answers, strict=True):
-                out[n] = _unavailable(answer) if isinstance(answer, Away) else answer
+                out[n] = _unavailable(str(answer)) if isinstance(answer, Away) else answer
         return [result for result in out if result is not None]
 
     def aside(self, operation: str, do: Callable[[Talk], Awaitable[T]]) -> T:
@@ -214,11 +214,11 @@ class HostedEngine:
             async with asyncio.timeout_at(end):
                 picture = await self._api.picture(talk, asked)
         except TimeoutError:
-            return Away(f"{self._host.name} was not done in {self._profile.timeout_s:g} s")
+            return _away(talk, f"{self._host.name} was not done in {self._profile.timeout_s:g} s")
         except Failed as e:
             return RenderFailure(kind=e.kind, message=self._host.struck(e.message)[:2000])
         except Away as e:
-            return e
+            return _away(talk, str(e))
         return await asyncio.to_thread(self._rendered, asked, picture, talk.charged)
 
     def _rendered(self, asked: Asked, picture: Picture, charged: int) -> Rendered:
@@ -280,8 +280,13 @@ def _starts(request: RenderRequest) -> list[FileRef]:
     return [ref for ref in request.job.files if ref.role is FileRole.INIT_IMAGE]
 
 
-def _unavailable(away: Away) -> RenderFailure:
-    return RenderFailure(kind=FailureKind.UNAVAILABLE, message=str(away)[:2000])
+def _away(talk: Talk, why: str) -> RenderFailure | Away:
+    """A host that is away. Where it had made the picture, this job fails: its batch asked again, it is paid again."""
+    return _unavailable(f"{why}; the picture was made and is lost") if talk.charged else Away(why)
+
+
+def _unavailable(why: str) -> RenderFailure:
+    return RenderFailure(kind=FailureKind.UNAVAILABLE, message=why[:2000])
 
 
 def _as_it_came(picture: Picture, size: tuple[int, int], facts: Mapping[str, str], cost_usd: float) -> Rendered:

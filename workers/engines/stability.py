@@ -77,6 +77,6 @@ def _refused(reply: Reply) -> bool:
         return reply.status == 422
     try:
         said = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(said, dict) and cast("dict[str, Any]", said).get("name") == "content_moderation"
