@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from schemas.errors import Poison
 from workers.checks.decode import media_type_of
@@ -29,20 +29,29 @@ def credentials_of(data: bytes) -> Mapping[str, str] | None:
     actions = _actions(read.manifest)
     nothing: dict[str, Any] = {}
     made = next((a for a in actions if "softwareAgent" in a), nothing)
-    # Older manifests of others name it in one string.
-    agent: Any = made.get("softwareAgent", "")
     return {
         "state": read.state,
         "signer": read.signer,
-        "made_with": agent if isinstance(agent, str) else f"{agent.get('name', '')} {agent.get('version', '')}".strip(),
+        "made_with": _agent(made.get("softwareAgent", "")),
         "source": str(made.get("digitalSourceType", "")).rpartition("/")[2],
-        "actions": ", ".join(str(a["action"]) for a in actions),
+        "actions": ", ".join(str(a.get("action", "unnamed")) for a in actions),
     }
 
 
+def _agent(said: object) -> str:
+    """Name and version; older manifests of others name it in one string."""
+    if not isinstance(said, dict):
+        return str(said)
+    named = cast("dict[str, Any]", said)
+    return f"{named.get('name', '')} {named.get('version', '')}".strip()
+
+
 def _actions(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The actions named; anybody may have written the manifest, so what is no action is passed over."""
     found: list[dict[str, Any]] = []
     for assertion in manifest.get("assertions", []):
-        if str(assertion.get("label", "")).startswith("c2pa.actions"):
-            found += assertion["data"]["actions"]
+        data: object = assertion.get("data")
+        if str(assertion.get("label", "")).startswith("c2pa.actions") and isinstance(data, dict):
+            named: object = cast("dict[str, Any]", data).get("actions")
+            found += [a for a in cast("list[Any]", named) if isinstance(a, dict)] if isinstance(named, list) else []
     return found

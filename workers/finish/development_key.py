@@ -34,7 +34,7 @@ class KeyFiles:
 
 
 def development_key(state_dir: Path, now: dt.datetime) -> KeyFiles:
-    """The development key of a state folder, made where there is none, or none that lasts; `now` bears a time zone.
+    """The development key of a state folder, made where none is sound and lasts; `now` bears a time zone.
 
     Two processes that make it at once both get the first one's.
     """
@@ -64,7 +64,12 @@ def development_key(state_dir: Path, now: dt.datetime) -> KeyFiles:
 def _lasts(files: KeyFiles, now: dt.datetime) -> bool:
     if not (files.cert.is_file() and files.key.is_file()):
         return False
-    return x509.load_pem_x509_certificate(files.cert.read_bytes()).not_valid_after_utc - now > RENEW
+    try:
+        certificate = x509.load_pem_x509_certificate(files.cert.read_bytes())
+        serialization.load_pem_private_key(files.key.read_bytes(), password=None)
+    except (ValueError, TypeError):
+        return False
+    return certificate.not_valid_after_utc - now > RENEW
 
 
 def _made(now: dt.datetime) -> tuple[bytes, bytes]:

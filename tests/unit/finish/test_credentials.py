@@ -241,6 +241,14 @@ def test_a_development_key_that_is_about_to_end_is_replaced(tmp_path: Path) -> N
     assert [p.name for p in tmp_path.iterdir()] == ["credentials"]
 
 
+@pytest.mark.parametrize("half", ["certificate.pem", "key.pem"])
+def test_a_development_key_that_was_cut_off_is_replaced(half: str, tmp_path: Path) -> None:
+    made = development_key(tmp_path, NOW).key.read_bytes()
+    (tmp_path / "credentials" / half).write_bytes(b"-----BEGIN ")
+    assert open_signer(development_key(tmp_path, NOW), lambda: NOW).development
+    assert development_key(tmp_path, NOW).key.read_bytes() != made
+
+
 def test_processes_that_make_it_at_once_get_one_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         files = list(pool.map(development_key, [tmp_path] * 8, [NOW] * 8))
