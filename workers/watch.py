@@ -52,24 +52,34 @@ class BatchWatch:
     warm: bool = True
     clock: Callable[[], float] = time.monotonic
     cause: Cause | None = None
-    _from: tuple[float, int] | None = field(default=None, init=False)
-    """When it began, and how many steps were done then."""
+    _began: float | None = field(default=None, init=False)
+    """When its time began to count."""
+    _round: tuple[float, int] = field(default=(0.0, 0), init=False)
+    """When the steps that are counted now began, and how many of them were done then."""
+    _last: tuple[float, int, int] = field(default=(0.0, 0, 0), init=False)
+    """When it was told of a step last, and of which one of how many."""
 
     def __post_init__(self) -> None:
         if self.warm:
-            self._from = (self.clock(), 0)
+            now = self.clock()
+            self._began, self._round, self._last = now, (now, 0), (now, 0, 0)
 
     def step(self, done: int, of: int) -> None:
         """Told after every step of a batch. Raises Cancelled where the engine should stop now."""
         now = self.clock()
         self.tell(done, of)
-        if self._from is None:
-            self._from = (now, done)
-        began, before = self._from
-        if now - began > self.limit_s:
+        if self._began is None:
+            self._began, self._round, self._last = now, (now, done), (now, done, of)
+        last, before, former = self._last
+        if done < before or of != former > 0:
+            # Counted from 1 again: the next part of a batch, or setting text after its art was painted.
+            self._round = (last, 0)
+        self._last = (now, done, of)
+        if now - self._began > self.limit_s:
             self.cause = Cause.TIMEOUT
         elif self.drain.begun:
-            pace = (now - began) / (done - before) if done > before else 0.0
+            since, first = self._round
+            pace = (now - since) / (done - first) if done > first else 0.0
             if pace * max(0, of - done) > self.drain.left_s(now) - REST_S:
                 self.cause = Cause.STOP
         if self.cause is not None:

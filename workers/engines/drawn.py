@@ -21,7 +21,7 @@ from workers.engines.fonts import Face
 from workers.engines.layout import For, slots_of
 from workers.engines.logos import BadFile, logos_of, place_in, place_logos
 from workers.engines.palette import Palette
-from workers.engines.port import Rendered
+from workers.engines.port import NOBODY, Rendered, Watch
 from workers.engines.shaping import CannotSet
 
 PaletteOf = Callable[[RenderRequest], Sequence[str]]
@@ -29,19 +29,31 @@ PaletteOf = Callable[[RenderRequest], Sequence[str]]
 
 
 def each(
-    profile: EngineProfile, requests: Sequence[RenderRequest], draw: Callable[[RenderRequest], Rendered]
+    profile: EngineProfile,
+    requests: Sequence[RenderRequest],
+    draw: Callable[[RenderRequest], Rendered],
+    watch: Watch = NOBODY,
 ) -> list[Rendered | RenderFailure]:
-    """Draw one request after the other; what cannot be drawn fails alone."""
+    """Draw one request after the other; what cannot be drawn fails alone. Raises Cancelled as the watch does.
+
+    Of a cancelled batch nothing is kept: after a stop the next owner draws the same bytes again, for nothing.
+    """
     out: list[Rendered | RenderFailure] = []
     for request in requests:
-        if refusal := profile.refuses(request.sampling, request):
-            out.append(invalid(refusal))
-            continue
-        try:
-            out.append(draw(request))
-        except (CannotSet, BadFile, Poison) as e:
-            out.append(invalid(str(e)))
+        out.append(_drawn(profile, request, draw))
+        watch.step(len(out), len(requests))
     return out
+
+
+def _drawn(
+    profile: EngineProfile, request: RenderRequest, draw: Callable[[RenderRequest], Rendered]
+) -> Rendered | RenderFailure:
+    if refusal := profile.refuses(request.sampling, request):
+        return invalid(refusal)
+    try:
+        return draw(request)
+    except (CannotSet, BadFile, Poison) as e:
+        return invalid(str(e))
 
 
 def invalid(message: str) -> RenderFailure:

@@ -54,8 +54,8 @@ class Simulator:
     def render(
         self, requests: Sequence[RenderRequest], files: Mapping[str, bytes], watch: Watch = NOBODY
     ) -> Sequence[Rendered | RenderFailure]:
-        """One result for each request, in order; `injected` names the damage, if any."""
-        return drawn.each(self._profile, requests, lambda request: self._draw(request, files))
+        """One result for each request, in order; `injected` names the damage, if any. Raises Cancelled."""
+        return drawn.each(self._profile, requests, lambda request: self._draw(request, files), watch)
 
     def _draw(self, request: RenderRequest, files: Mapping[str, bytes]) -> Rendered:
         swatches = self._palette_of(request)

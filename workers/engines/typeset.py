@@ -62,10 +62,10 @@ class Typeset:
     def render(
         self, requests: Sequence[RenderRequest], files: Mapping[str, bytes], watch: Watch = NOBODY
     ) -> Sequence[Rendered | RenderFailure]:
-        """One result for each request, in order. Raises what the art engine raises: Transient, Fatal, Cancelled."""
+        """One result for each request, in order. Raises Cancelled, and what the art engine raises: Transient, Fatal."""
         arts = self._arts(requests, files, watch)
         return drawn.each(
-            self._profile, requests, lambda request: self._set(request, files, arts[requests.index(request)])
+            self._profile, requests, lambda request: self._set(request, files, arts[requests.index(request)]), watch
         )
 
     def _arts(self, requests: Sequence[RenderRequest], files: Mapping[str, bytes], watch: Watch) -> list[Art | BadFile]:

@@ -8,6 +8,8 @@ from broker.worker_drain import Drain
 from rules.engines import EngineKind
 from tests import renders
 from workers.engines.port import Cancelled
+from workers.engines.simulator import Simulator
+from workers.engines.typeset import Typeset
 from workers.watch import HARD_SHARE, REST_S, BatchWatch, Cause, limit_s
 
 
@@ -91,3 +93,49 @@ def test_a_batch_has_the_time_of_its_pictures_and_ends_before_its_process_does()
     assert limit_s(profile, 1, 600) == 60
     assert limit_s(profile, 4, 600) == 240
     assert limit_s(profile, 16, 600) == HARD_SHARE * 600
+
+
+def test_steps_that_are_counted_anew_have_a_pace_of_their_own():
+    clock, drain = Clock(), Drain()
+    its = BatchWatch(limit_s=1000, drain=drain, tell=silent, clock=clock)
+    clock.now += 90
+    its.step(3, 3)  # art was painted, half a minute a step
+    drain.begin(clock.now + REST_S + 4)
+    clock.now += 0.5
+    its.step(1, 4)  # setting text over it takes half a second a picture
+    clock.now += 0.5
+    its.step(2, 4)
+    clock.now += 3
+    with pytest.raises(Cancelled):
+        its.step(3, 4)
+    assert its.cause is Cause.STOP
+
+
+def test_a_second_part_of_a_batch_is_judged_by_its_own_steps():
+    clock, drain = Clock(), Drain()
+    its = BatchWatch(limit_s=1000, drain=drain, tell=silent, warm=False, clock=clock)
+    for step in (1, 2, 3, 4):
+        clock.now += 1
+        its.step(step, 4)
+    drain.begin(clock.now + REST_S + 4.5)
+    for step in (1, 2, 3, 4):
+        clock.now += 1
+        its.step(step, 4)
+    assert its.cause is None
+
+
+@pytest.mark.parametrize("engine", [Simulator, Typeset])
+def test_what_is_drawn_picture_by_picture_can_be_cancelled_between_two(engine: type[Simulator | Typeset]):
+    seen: list[tuple[int, int]] = []
+
+    class Second:
+        def step(self, done: int, of: int) -> None:
+            seen.append((done, of))
+            if done == 2:
+                raise Cancelled
+
+    kind = EngineKind.SIMULATOR if engine is Simulator else EngineKind.TYPESET
+    asked = [renders.request(seed=n, size=(64, 64)) for n in range(3)]
+    with pytest.raises(Cancelled):
+        engine(renders.profile(kind), lambda _: ()).render(asked, {}, Second())
+    assert seen == [(1, 3), (2, 3)]
