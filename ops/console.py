@@ -10,7 +10,9 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 EXIT_FINDING: Final = 1
 """The command worked, and what it looked at is not as it should be."""
@@ -39,10 +41,13 @@ def print_json(data: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """A table; columns whose name ends in a unit or a count are aligned right by a leading `>`."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    """A table; columns whose name ends in a unit or a count are aligned right by a leading `>`.
+
+    Cells may hold what a client wrote or a reader read: brackets in them are no markup.
+    """
+    table = Table(title=title and escape(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for c in columns:
         table.add_column(c.removeprefix(">"), justify="right" if c.startswith(">") else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if v is None else str(v) for v in row))
+        table.add_row(*(Text("" if v is None else str(v)) for v in row))
     out().print(table)
