@@ -25,6 +25,20 @@ MEDIA_TYPES: Final = {
     "TIFF": "image/tiff",
 }
 """Formats that are read."""
+UNREADABLE: Final = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
+"""What Pillow's decoders raise on bytes that are no image, cut off or hostile."""
 _MPO: Final = "MPO"
 """Pillow's name for a JPEG with a second picture behind it, as telephones write it: the first one counts."""
 _STARTS: Final = (
@@ -62,20 +76,7 @@ def decode(data: bytes) -> Decoded | Broken:
             )
     except UnidentifiedImageError:
         return Broken(reason="the bytes are no picture of a kind that is read")  # Pillow names an object's address
-    # What Pillow's decoders raise on bytes that are no image, cut off or hostile.
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        EOFError,
-        KeyError,
-        IndexError,
-        OverflowError,
-        struct.error,
-        zlib.error,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as e:
+    except UNREADABLE as e:
         return Broken(reason=f"{type(e).__name__}: {e}"[:500])
 
 

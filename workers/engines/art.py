@@ -17,7 +17,9 @@ from PIL import Image
 from rules.art import art_prompt
 from rules.engines import EngineProfile
 from rules.folding import weight
+from schemas.errors import Transient
 from schemas.events import FileRole, LatentStats, Preset, PromptCut, RenderFailure, RenderRequest, Rung, TextContract
+from workers.checks.decode import UNREADABLE
 from workers.checks.port import TextReader
 from workers.checks.readers import open_readers
 from workers.engines.logos import open_picture
@@ -77,9 +79,10 @@ class Art:
 
 @dataclass(slots=True)
 class _Try:
-    """A request on its way: what was spent, and why no art came of it yet."""
+    """A request on its way: whether it was painted and what was spent, and why no art came of it yet."""
 
     request: RenderRequest
+    painted: bool = False
     cost_usd: float = 0.0
     why: str = ""
     done: Art | None = None
@@ -109,13 +112,24 @@ def drawn_art(why: str, *, cost_usd: float = 0.0) -> Art:
 def paint(
     painter: Painter, requests: Sequence[RenderRequest], readers: Callable[[], Sequence[TextReader]], watch: Watch
 ) -> list[Art]:
-    """Art for each request, in order. Raises what the engine raises."""
+    """Art for each request, in order. Raises what the engine raises.
+
+    Where it goes away after it painted some, the rest gets drawn art: asked again whole, those would be paid twice.
+    """
     tries = [_Try(request) for request in requests]
     for attempt in range(PAINTS):
         waiting = [t for t in tries if t.done is None and not t.stop]
         for group in _batches(painter, waiting, attempt):
             asked = [request for _, request in group]
-            for (one, request), result in zip(group, painter.engine.render(asked, {}, watch), strict=True):
+            try:
+                results = painter.engine.render(asked, {}, watch)
+            except Transient as e:
+                if not any(t.painted for t in tries):
+                    raise
+                for one, _ in group:
+                    one.why, one.stop = f"{painter.profile.id} went away: {e}"[:500], True
+                continue
+            for (one, request), result in zip(group, results, strict=True):
                 _look(one, request, painter, result, readers)
     return [t.done or drawn_art(t.why, cost_usd=t.cost_usd) for t in tries]
 
@@ -149,10 +163,11 @@ def _look(
         one.why = f"{painter.profile.id} failed: {result.kind.value}: {result.message}"[:500]
         log.warning("art failed", error=one.why)
         return
+    one.painted = True
     one.cost_usd += painter.profile.expected_cost_usd if result.cost_usd is None else result.cost_usd
     try:
         image = _image(result)
-    except (OSError, SyntaxError, ValueError) as e:
+    except UNREADABLE as e:
         one.why = f"{painter.profile.id} gave bytes that do not decode: {e}"
         log.warning("art failed", error=one.why)
         return

@@ -13,6 +13,7 @@ from PIL import Image, ImageCms, ImageDraw, ImageOps, UnidentifiedImageError
 
 from schemas.events import FileRef, FileRole, RenderRequest
 from workers import colour
+from workers.checks.decode import UNREADABLE
 from workers.engines import placement
 from workers.engines.palette import Palette, lightness
 from workers.engines.placement import Box, Calm
@@ -82,7 +83,7 @@ def open_picture(ref: FileRef, files: Mapping[str, bytes]) -> Image.Image:
             return _in_srgb(ImageOps.exif_transpose(opened))
     except UnidentifiedImageError as e:
         raise BadFile(f"{what} is no PNG, JPEG or WebP") from e
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+    except UNREADABLE as e:
         raise BadFile(f"{what} is no picture that can be read: {e}") from e
 
 

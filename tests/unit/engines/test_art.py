@@ -182,6 +182,14 @@ def test_a_painter_that_is_away_is_waited_for_and_a_cancelled_batch_stops() -> N
         _typeset("plain")[0].render([_asked()], {}, Stop())
 
 
+def test_a_painter_that_goes_away_in_the_middle_is_not_paid_twice_for_what_it_painted() -> None:
+    engine, brush = _typeset("plain", "plain", "away")
+    results = [_made(r) for r in engine.render([_asked(n) for n in range(3)], {})]
+    assert [r.facts["art"] for r in results] == ["painter", "painter", "drawn"]
+    assert results[2].facts["art_why"] == "painter went away: the painter is away"
+    assert brush.batches == [2, 1]
+
+
 def test_what_the_painter_refuses_is_drawn_with_the_reason() -> None:
     refusing = replace(PAINTER, steps=(20, 50))
     brush = Brush([])
