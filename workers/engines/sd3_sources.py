@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from schemas.errors import Poison
 from schemas.events import Box, Edit, FileRef, FileRole, RenderRequest
+from workers.checks.decode import MEDIA_TYPES, UNREADABLE
 from workers.engines.port import Pixels
 
 INIT_STRENGTH: Final = 0.6
@@ -166,14 +167,14 @@ def _opened(name: str, data: bytes | None) -> Image.Image:
     if data is None:
         raise Poison(f"{name}: its bytes are not here")
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES)) as opened:
             if opened.width * opened.height > MOST_PIXELS:
                 raise Poison(f"{name}: it has more than {MOST_PIXELS} pixels")
             if opened.mode not in _MODES:
                 raise Poison(f"{name}: its mode is {opened.mode}; send 8 bits a channel")
             opened.load()
             upright = ImageOps.exif_transpose(opened)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+    except UNREADABLE as e:
         raise Poison(f"{name}: it does not decode as a picture: {str(e)[:200]}") from e
     if upright.has_transparency_data:
         white = Image.new("RGBA", upright.size, "white")
