@@ -114,6 +114,9 @@ def _local(profile: EngineProfile, settings: Settings) -> tuple[Way | None, str]
     if found is None:
         how = f"`presscheck engines fetch {profile.id}`" if profile.revision else f"put them in {profile.model}"
         return None, f"no weights: {how}"
+    if profile.revision and found.revision not in {"", profile.revision}:
+        there, pinned = found.revision[:12], profile.revision[:12]
+        return None, f"weights of revision {there}, and {pinned} is pinned: `presscheck engines fetch {profile.id}`"
     missing = [name for name in LIBRARIES if importlib.util.find_spec(name) is None]
     if missing:
         return None, f"{', '.join(missing)} not installed: install the extra `models`"

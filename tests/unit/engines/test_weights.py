@@ -78,6 +78,16 @@ def test_weights_that_somebody_put_there_have_no_revision_and_a_broken_note_is_n
         weights.find(PROFILE, models)
 
 
+def test_weights_of_another_revision_than_the_pinned_one_are_refused(models: Path) -> None:
+    settings = Settings.model_validate({"models_dir": models, "device": "cpu"})
+    weights.write_note(models / PROFILE.model, PROFILE.model, "e" * 40, {})
+    state = registry.availability(PROFILE, settings)
+    assert not state.runs
+    assert state.why == f"weights of revision {'e' * 12}, and {'a' * 12} is pinned: `presscheck engines fetch sd3-test`"
+    free = registry.availability(replace(PROFILE, revision=""), settings)
+    assert "revision" not in free.why
+
+
 def test_weights_that_do_not_fit_are_refused_before_they_are_loaded(models: Path) -> None:
     pytest.importorskip("diffusers")
     settings = Settings.model_validate({"models_dir": models, "device": "cpu"})
