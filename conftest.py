@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter, defaultdict
 from pathlib import Path
 
@@ -15,6 +16,11 @@ OUTCOMES = ("passed", "failed", "error", "skipped", "xfailed")
 # A busy machine is no finding: how long something may take is said by tests that measure it.
 hypothesis.settings.register_profile("presscheck", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("presscheck")
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C, whoever started the run: a shell's background job ignores it, and hands that on to every process."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def layer_of(path: str) -> str:
