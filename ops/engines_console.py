@@ -13,10 +13,11 @@ from ops.engines_list import Line
 
 def details(row: Line) -> None:
     """All of one engine."""
-    pixels = ", ".join(f"{batch} up to {pixels / 1e6:.2f} megapixels" for pixels, batch in row.batches)
+    pixels = ", ".join(f"{batch} of up to {pixels / 1e6:.2f} megapixels" for pixels, batch in row.batches)
     loaded = [
-        row.precision,
-        *(f"{n}={v}" for n, v in (("quantise", row.quantise), ("offload", row.offload)) if v != "none"),
+        f"{n}={v}"
+        for n, v in (("precision", row.precision), ("quantise", row.quantise), ("offload", row.offload))
+        if v != "none"
     ]
     print_table(
         ("", ""),
@@ -25,9 +26,9 @@ def details(row: Line) -> None:
             ("model", row.model + (f" @ {row.revision[:12]}" if row.revision else "")),
             ("licence", row.licence or "-"),
             ("weights", row.weights + (f", revision {row.installed_revision[:12]}" if row.installed_revision else "")),
-            ("runs here", f"on {row.way}: {row.why}" if row.way else f"no: {row.why}"),
-            ("loaded as", ", ".join(x for x in loaded if x)),
-            ("batch", pixels),
+            ("runs here", f"{row.way}: {row.why}" if row.way else f"no: {row.why}"),
+            ("loaded as", ", ".join(loaded) or "-"),
+            ("largest batch", pixels),
             ("price", row.price),
         ],
         title=row.engine,

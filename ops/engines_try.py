@@ -24,6 +24,7 @@ from rules.verdict import judge
 from schemas.errors import BadConfig, Poison
 from schemas.events import (
     Asset,
+    ImageFormat,
     Judgement,
     Outcome,
     Preset,
@@ -43,6 +44,11 @@ from workers.finish.port import Finished, Order
 from workers.render import pool_of
 
 SUFFIXES: Final[Mapping[str, str]] = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+FORMATS: Final[Mapping[str, ImageFormat]] = {
+    **{f".{f.value}": f for f in ImageFormat},
+    ".jpg": ImageFormat.JPEG,
+}
+"""What the end of a file's name says of its format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +261,11 @@ def check(tried: Tried, ruleset: Ruleset, threads: int) -> Judgement:
         readers=open_readers(ruleset.readers, threads=threads),
     )
     return judge(inspection, rendering, tried.request, ruleset)
+
+
+def format_of(path: Path | None) -> ImageFormat:
+    """The format that a file's name asks for; PNG where it says nothing."""
+    return FORMATS.get(path.suffix.lower() if path else "", ImageFormat.PNG)
 
 
 def files_of(given: Sequence[str]) -> Iterator[dict[str, str]]:

@@ -11,7 +11,7 @@ from broker import settings as settings_module
 from broker.settings import Settings
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table
 from schemas.errors import BadConfig, Poison
-from schemas.events import ImageFormat, Preset
+from schemas.events import FileRole, ImageFormat, Preset
 
 if TYPE_CHECKING:
     from rules.ruleset import Ruleset
@@ -33,9 +33,7 @@ DeviceOption = Annotated[
 
 @app.command("list")
 def list_engines(
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[ENGINE]…", help="Only these, with all details.")
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="ENGINE", help="Only these, in detail.")] = None,
     state: StateOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -73,8 +71,9 @@ def fetch(
 ) -> None:
     """Download the weights of an engine: what is fetched stays, so an interrupted download goes on where it was.
 
-    Only the files that diffusers loads, at the revision that the profile pins, each checked against the hash that the
-    hub states. Some models are given under a licence that you accept on their page; the message then says how.
+    Only the files that diffusers loads, at the revision that the profile pins,
+    each checked against the hash that the hub states. Some models are given under
+    a licence that you accept on their page; the message then says how.
     """
     from ops.engines_console import bytes_bar
     from ops.engines_list import engine_id
@@ -139,7 +138,12 @@ def try_engine(
         list[str] | None, typer.Option("--text", metavar="PHRASE", help="Text the picture must show; once a phrase.")
     ] = None,
     file: Annotated[
-        list[str] | None, typer.Option("--file", metavar="ROLE=PATH", help="A file for it, such as logo=logo.png.")
+        list[str] | None,
+        typer.Option(
+            "--file",
+            metavar="ROLE=PATH",
+            help=f"A file for it, such as logo=logo.png; once a file. Roles: {', '.join(FileRole)}.",
+        ),
     ] = None,
     width: Annotated[int, typer.Option(min=64, max=8192, help="Width, pixels.")] = 1024,
     height: Annotated[int, typer.Option(min=64, max=8192, help="Height, pixels.")] = 1024,
@@ -149,8 +153,10 @@ def try_engine(
     negative: Annotated[str, typer.Option("--negative", help="What should not be seen.")] = "",
     brand: Annotated[str, typer.Option(help="Brand of config/brands, for its colours.")] = "",
     upscale: Annotated[int, typer.Option(help="Enlarge 1, 2 or 4 times.")] = 1,
-    image_format: Annotated[ImageFormat, typer.Option("--format", help="File format.")] = ImageFormat.PNG,
-    to: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Default: ENGINE-SEED.png.")] = None,
+    image_format: Annotated[
+        ImageFormat | None, typer.Option("--format", help="File format; without it, as --out ends, else png.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Default: ENGINE-SEED.FORMAT.")] = None,
     inspect: Annotated[bool, typer.Option("--inspect", help="Run the checks too, and say the verdict.")] = False,
     device: DeviceOption = None,
     state: StateOption = None,
@@ -159,17 +165,19 @@ def try_engine(
 ) -> None:
     """Render one picture with one engine, outside the pipeline: no broker, no database.
 
-    The engine, what its profile refuses, and the finishing are those of the pipeline. Exit status: 1 where the render
+    The engine, what its profile refuses, and the finishing are those of the
+    pipeline; a hosted engine charges for it. Exit status: 1 where the render
     fails or, with --inspect, the picture is not accepted.
     """
     from broker import logs
     from ops.engines_console import say_tried, steps_bar
     from ops.engines_list import engine_id
-    from ops.engines_try import check, files_of, render, trial
+    from ops.engines_try import check, files_of, format_of, render, trial
     from schemas.events import RenderFailure, Verdict
 
     settings, ruleset = _given(state, config, device)
     logs.set_up(settings, process="try")
+    image_format = image_format or format_of(to)
     fields: dict[str, Any] = {
         "prompt": prompt,
         "engine": engine_id(name, ruleset),
@@ -218,8 +226,9 @@ def again(
 ) -> None:
     """Render an attempt again from its manifest, and say whether the very same picture came of it.
 
-    Compared is what the engine gave, before finishing. Exit status: 0 where it is the same to the byte, else 1; where
-    another device or other weights made it, that is said and is no fault.
+    Compared is what the engine gave, before finishing; a hosted engine charges
+    for it once more. Exit status: 0 where it is the same to the byte, else 1;
+    where another device or other weights made it, that is said and is no fault.
     """
     from broker import logs
     from ops.engines_again import Outcome, find

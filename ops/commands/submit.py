@@ -32,7 +32,15 @@ def submit(
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Send jobs to the running stack: every line is checked before the first one is sent."""
+    """Send jobs to the running stack: every line is checked before the first one is sent.
+
+    A line is a JSON object: {"prompt": "a red tent", "required_text": ["SLEEP"]}.
+    Beside prompt it may hold idempotency_key, campaign, brand, lane (critical,
+    exploratory), required_text, negative_prompt, width, height, upscale (1, 2,
+    4), format (png, jpeg, webp), seed, engine, and files, a list of
+    {"role": …, "path": …}: paths start in the folder of the file of jobs, roles
+    are logo, layout, init_image, mask, style_reference and colour_mask.
+    """
     drafts = _drafts(file)
     settings = running_stack(state)
     store = open_store(settings)

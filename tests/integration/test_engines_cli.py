@@ -97,6 +97,12 @@ def test_files_format_and_size_go_the_way_of_a_job(tmp_path: Path) -> None:
     assert picture(tmp_path / "sale.jpg").size == (640, 512)
 
 
+def test_the_name_of_the_file_says_its_format_where_nothing_else_does(tmp_path: Path) -> None:
+    asked = ("try", "typeset", PROMPT, "--width", "128", "--height", "128", "--json", "--out", "tent.JPG")
+    assert presscheck(tmp_path, *asked).json["media_type"] == "image/jpeg"
+    assert presscheck(tmp_path, *asked, "--format", "webp").json["media_type"] == "image/webp"
+
+
 def test_what_a_person_reads_fits_and_names_the_file(tmp_path: Path) -> None:
     ran = presscheck(tmp_path, "try", "typeset", PROMPT, "--width", "128", "--height", "128", "--seed", "7")
     assert ran.status == 0, ran.err
