@@ -174,6 +174,9 @@ def test_a_connection_that_is_cut_goes_on_where_it_was(user: User) -> None:
     assert done.status == 0, done.err
     assert user.hub.ranges[BIG] == [f"bytes={CHUNK}-"]
     assert (user.folder / BIG).read_bytes() == user.hub.files[BIG]
+    said = [line for line in done.err.splitlines() if line.startswith("fetching ")]
+    assert said[-1] == "fetching 100 %"
+    assert len(said) == len(set(said)) > 1
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

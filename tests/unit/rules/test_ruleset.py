@@ -492,6 +492,9 @@ def test_profiles_know_sizes_prices_and_presets():
     assert large.cost_usd(1000) == pytest.approx(0.0011)
     assert large.expected_cost_usd == pytest.approx(0.0066)
     assert large.refuses_sampling(SamplingPreset(scheduler="PNDMScheduler", steps=28, guidance=3.5))
+    for steps, guidance, said in ((61, 3.5, "takes 8 to 60 steps, not 61"), (28, 7.5, "a guidance of 1 to 7, not 7.5")):
+        forced = SamplingPreset(scheduler=large.standard.scheduler, steps=steps, guidance=guidance)
+        assert said in str(large.refuses_sampling(forced))
     assert large.refuses_size(1000, 1000) == (
         "sd3.5-large renders multiples of 16 pixels, not 1000 x 1000; ask for 992 x 992"
     )
