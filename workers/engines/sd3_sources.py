@@ -120,25 +120,28 @@ def boxed(boxes: Sequence[Box], size: tuple[int, int]) -> Alpha:
     return alpha
 
 
+def as_rendered(image: Image.Image, boxes: Sequence[Box], size: tuple[int, int]) -> tuple[Image.Image, Sequence[Box]]:
+    """An asset and the boxes in it, at the size of the job: it was enlarged when it was finished, and will be again.
+
+    As they are where the asset is no whole number of times as large.
+    """
+    factor = image.width // size[0]
+    if factor <= 1 or image.size != (size[0] * factor, size[1] * factor):
+        return image, boxes
+    return image.resize(size, Image.Resampling.BOX), [
+        Box(left=b.left // factor, top=b.top // factor, right=-(-b.right // factor), bottom=-(-b.bottom // factor))
+        for b in boxes
+    ]
+
+
 def _edited(edit: Edit, files: Mapping[str, bytes], size: tuple[int, int]) -> Source:
     name = f"asset {edit.source_sha256[:12]}"
     image = _opened(name, files.get(edit.source_sha256))
-    factor = image.width // size[0]
     facts = {"source": name}
-    boxes: Sequence[Box] = edit.boxes
-    if factor > 1 and image.size == (size[0] * factor, size[1] * factor):
-        # The asset was enlarged when it was finished, and will be again.
+    shrunk, boxes = as_rendered(image, edit.boxes, size)
+    if shrunk is not image:
         facts["source"] += f", shrunk from {image.width} x {image.height}"
-        image = image.resize(size, Image.Resampling.BOX)
-        boxes = [
-            Box(
-                left=b.left // factor,
-                top=b.top // factor,
-                right=-(-b.right // factor),
-                bottom=-(-b.bottom // factor),
-            )
-            for b in edit.boxes
-        ]
+    image = shrunk
     _sized(name, image, size)
     alpha = boxed(boxes, size)
     if not alpha.any():

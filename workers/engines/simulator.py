@@ -15,6 +15,7 @@ from workers.engines.damage import Damage
 from workers.engines.logos import BadFile
 from workers.engines.palette import Palette
 from workers.engines.port import NOBODY, Rendered, Watch
+from workers.engines.sd3_sources import as_rendered
 
 
 class Simulator:
@@ -90,10 +91,10 @@ def _kept_but(image: Image.Image, edit: Edit, files: Mapping[str, bytes]) -> Ima
     seen = decode(files.get(edit.source_sha256, b""))
     if isinstance(seen, Broken):
         raise BadFile(f"{name} cannot be mended: {seen.reason}")
-    source = Image.fromarray(seen.pixels)
+    source, boxes = as_rendered(Image.fromarray(seen.pixels), edit.boxes, image.size)
     if source.size != image.size:
         raise BadFile(f"{name} is {source.width} x {source.height}, not {image.width} x {image.height}")
-    for box in edit.boxes:
+    for box in boxes:
         place = (box.left, box.top, box.right, box.bottom)
         source.paste(image.crop(place), place)
     return source

@@ -47,6 +47,11 @@ def test_an_edit_draws_its_boxes_anew_and_keeps_the_rest() -> None:
     assert changed[20:90, 10:200].any()
     changed[20:90, 10:200] = False
     assert not changed.any()
+    twice = Image.open(io.BytesIO(first)).resize((SIZE[0] * 2, SIZE[1] * 2), Image.Resampling.NEAREST)
+    enlarged = Edit(source_sha256="b" * 64, boxes=(Box(left=20, top=40, right=400, bottom=180),), strength=0.9)
+    (again,) = engine.render([replace(asked, edit=enlarged)], {"b" * 64: poster.encode(twice)})
+    assert isinstance(again, Rendered)  # an asset that finishing had enlarged is mended at the job's size
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(again.encoded())).convert("RGB")), after)
     (small,) = engine.render([asked], {"a" * 64: poster.encode(Image.new("RGB", (64, 64)))})
     (gone,) = engine.render([asked], {})
     for refused, why in ((small, "is 64 x 64, not 384 x 512"), (gone, "cannot be mended")):
