@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 MARKER: Final = "presscheck-store.json"
 FORMAT: Final = 1
 """Layout of the store. A store of another layout is refused when it is opened."""
+PROBE: Final = "presscheck-probe"
+PROBE_BYTES: Final = 1024 * 1024
+"""As large as a small picture: a disk that is nearly full still takes a line."""
 ADDRESS: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,6 +60,15 @@ class ArtifactStore:
         if found != sha256:
             raise Poison(f"artifact {sha256} in {self.objects.where} is damaged: its {len(data)} bytes hash to {found}")
         return data
+
+
+def prove_writable(store: ArtifactStore) -> None:
+    """Write what is as large as a picture, over what was there.
+
+    A worker asks before it renders: where nothing can be stored, each of its restarts would pay for a batch and lose
+    it. Raises Transient, Fatal as `put` does.
+    """
+    store.objects.write(PROBE, bytes(PROBE_BYTES))
 
 
 def open_store(settings: Settings) -> ArtifactStore:

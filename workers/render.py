@@ -21,7 +21,7 @@ from schemas.catalogue import render_topic
 from schemas.errors import BadConfig
 from schemas.events import Lane, RenderRequest
 from schemas.registry import codec_for
-from store.artifacts import open_store
+from store.artifacts import open_store, prove_writable
 from workers.engines import gpu, registry
 from workers.engines.art import Painter
 from workers.engines.pool import GB, Pool, budget
@@ -106,6 +106,7 @@ def main(settings: Settings) -> int:
     """Render until SIGTERM or SIGINT, then finish the batch under way. Raises Fatal where a fresh process must."""
     logs.set_up(settings, process=STAGE)
     store, finisher = open_store(settings), Finisher.from_settings(settings)
+    prove_writable(store)
     with (
         StopSignals() as stop,
         closing(follow_rulesets(settings).start()) as rulesets,

@@ -191,7 +191,8 @@ class RenderHandler:
         except OutOfTime:
             self._remember_time_out(jobs)
             raise Fatal(f"{profile.id} did not come back in {self.hard_s:g} s: a fresh process is due") from None
-        self.tell(Word(resident=word.resident))
+        finally:
+            self.tell(Word(resident=word.resident))
         return answers
 
     def _save(self, jobs: Sequence[Job]) -> None:

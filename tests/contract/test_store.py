@@ -268,3 +268,11 @@ def test_a_bucket_that_is_missing_is_fatal_when_it_is_opened(s3_endpoint: str) -
 def test_a_scheme_nobody_knows_names_the_setting() -> None:
     with pytest.raises(BadConfig, match=r"PRESSCHECK_STORE_URL.*ftp"):
         open_store(Settings.model_validate({"store_url": "ftp://host/x"}))
+
+
+def test_a_store_that_takes_no_picture_is_found_before_one_is_rendered(case: Case) -> None:
+    artifacts.prove_writable(case.store)
+    artifacts.prove_writable(case.store)
+    full = replace(case.store, objects=replace(case.store.objects, max_bytes=artifacts.PROBE_BYTES - 1))
+    with pytest.raises(Poison, match="at most"):
+        artifacts.prove_writable(full)
