@@ -245,7 +245,7 @@ class Talk:
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds that an answer asks to wait: a number, or a date measured from the answer's own date. None without."""
     asked = headers.get("retry-after", "").strip()
-    if asked.isdigit():
+    if asked.isascii() and asked.isdigit():
         return float(asked[:9])
     try:
         until, now = parsedate_to_datetime(asked), parsedate_to_datetime(headers.get("date", ""))

@@ -53,6 +53,7 @@ def test_what_does_not_hold_the_key_is_said_as_it_is_in_one_short_line() -> None
         ({"retry-after": " 7 "}, 7.0),
         ({"retry-after": "-7"}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "\N{SUPERSCRIPT TWO}"}, None),
         ({"retry-after": "9" * 400}, 999_999_999.0),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:30 GMT", "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30.0),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT", "date": "Wed, 21 Oct 2026 07:28:30 GMT"}, 0.0),
