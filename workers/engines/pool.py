@@ -33,6 +33,11 @@ class _Place:
     engine: Engine
     needs: int | None = None
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether it is loaded, or was seen to need no accelerator."""
+        return self.engine.resident_bytes > 0 or self.needs == 0
+
 
 @dataclass(slots=True)
 class Pool:
@@ -72,11 +77,15 @@ class Pool:
         return place.engine if place is not None and place.profile == profile else None
 
     def ready(self, profile: EngineProfile) -> bool:
-        """Whether it could render at once: it is loaded, or was seen to need nothing on the accelerator."""
+        """Whether it could render at once: it is loaded, or was seen to need nothing on the accelerator.
+
+        One that sets text over the art of another is not ready while that other is parked.
+        """
         place = self._places.get(profile.id)
         if place is None or place.profile != profile:
             return False
-        return place.engine.resident_bytes > 0 or place.needs == 0
+        painter = None if profile.art is None else self._places.get(profile.art)
+        return place.at_hand and (painter is None or painter.at_hand)
 
     def make_room(self, profile: EngineProfile) -> None:
         """Before an engine renders: the others leave the accelerator, longest unused first, until all fits.

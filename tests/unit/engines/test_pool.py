@@ -155,3 +155,14 @@ def test_an_offloaded_one_holds_nothing_afterwards_and_is_not_taken_for_weightle
     assert not its.pool.ready(its.profiles["simulator"])
     its.render("sd3-a")
     assert its.render("simulator") == ()
+
+
+def test_one_that_sets_text_over_anothers_art_is_ready_while_that_one_is_loaded():
+    its = Process()
+    its.profiles["typeset"] = replace(its.profiles["typeset"], art="sd3-a")
+    its.render("typeset")
+    assert its.pool.ready(its.profiles["typeset"])
+    its.render("sd3-a")
+    assert its.pool.ready(its.profiles["typeset"])
+    its.render("sd3-b")
+    assert not its.pool.ready(its.profiles["typeset"])
