@@ -123,8 +123,9 @@ def calmest(
     total[1:, 1:] = calm.cost.cumsum(axis=0).cumsum(axis=1)
     last_x, last_y = picture[0] - wide, picture[1] - high
     margin_x, margin_y = min(edge, max(0, last_x) / 2), min(edge, max(0, last_y) / 2)
+    tops = _steps(margin_y, last_y - margin_y, calm.cell)
     best: Spot | None = None
-    for top in _steps(margin_y, last_y - margin_y, calm.cell):
+    for top in tops:
         for left in sorted({round(margin_x), last_x // 2, round(last_x - margin_x)}):
             box = (left, top, left + wide, top + high)
             if any(overlap(box, other) for other in taken):
@@ -137,7 +138,7 @@ def calmest(
                 area = max(1, (low - first) * (right - begin))
                 cost = float(sum_) / area + 1.2 * top / picture[1]
                 # What lines up with the border looks placed.
-                cost += floating if margin_y < top < last_y - margin_y else 0.0
+                cost += floating if tops[0] < top < tops[-1] else 0.0
             if best is None or cost < best.cost:
                 best = Spot(box=box, cost=cost)
     return best or Spot(box=(0, 0, wide, high), cost=math.inf)

@@ -150,6 +150,15 @@ def test_nothing_is_put_on_a_box_that_is_taken() -> None:
     assert full.cost == float("inf")
 
 
+@pytest.mark.parametrize("edge", [20.0, 20.4, 20.6])
+def test_what_stands_at_the_margin_does_not_float_however_the_margin_rounds(edge: float) -> None:
+    image = _grain((600, 400), 120, 128, 4)
+    ImageDraw.Draw(image).rectangle((0, 140, 600, 260), fill=(124, 124, 124))
+    calm = placement.measure(image)
+    assert placement.calmest(calm, (300, 80), image.size, edge=edge, floating=0).box[1] > 100
+    assert placement.calmest(calm, (300, 80), image.size, edge=edge, floating=30).box[1] in {20, 21}
+
+
 def test_placement_is_quick_and_the_same_every_time() -> None:
     image = scenes.draw("mountain ridge", (1024, 1024), PALETTE, 3)
     look = poster.LOOKS[0]
