@@ -23,7 +23,7 @@ def found(hosted: Hosted, settings: Settings) -> tuple[bool, str]:
     key, variable = _key(hosted, settings)
     by = f"hosted by {urlsplit(hosted.url).hostname}"
     if not key.get_secret_value():
-        return False, f"{by}: put its key into {variable}, or a file with it into {variable}_FILE"
+        return False, f"{by}: put its key into {variable}, or the path of a file with it into {variable}_FILE"
     if not settings.database_url.get_secret_value():
         return False, f"{by}: its slots are kept in the database, run `presscheck up` or set {PREFIX}DATABASE_URL"
     return True, f"{by}, key in {variable}"

@@ -112,8 +112,8 @@ def _local(profile: EngineProfile, settings: Settings) -> tuple[Way | None, str]
     """The cheap looks first: torch, which takes seconds to import, is only asked where weights are there."""
     found = weights.find(profile, settings.models_location)
     if found is None:
-        how = f"`presscheck engines fetch {profile.id}`" if profile.revision else f"put them in {profile.model}"
-        return None, f"no weights: {how}"
+        own = f"put yours into {weights.folder_of(profile, settings.models_location)}"
+        return None, f"no weights: {f'`presscheck engines fetch {profile.id}`' if profile.revision else own}"
     if profile.revision and found.revision not in {"", profile.revision}:
         there, pinned = found.revision[:12], profile.revision[:12]
         return None, f"weights of revision {there}, and {pinned} is pinned: `presscheck engines fetch {profile.id}`"
