@@ -45,7 +45,7 @@ def test_what_is_missing_is_named() -> None:
     profile = renders.profile(EngineKind.HTTP, hosted=IDEOGRAM)
     state = registry.availability(profile, settings(**DATABASE))
     assert state.way is None
-    assert state.why.startswith("hosted by api.ideogram.ai: put its key into PRESSCHECK_IDEOGRAM_API_KEY, or a file")
+    assert state.why.startswith("hosted by api.ideogram.ai: put its key into PRESSCHECK_IDEOGRAM_API_KEY, or the path")
     state = registry.availability(profile, settings(ideogram_api_key="sk-hunter2"))
     assert state.way is None
     assert "set PRESSCHECK_DATABASE_URL" in state.why
