@@ -280,6 +280,16 @@ def test_a_host_that_does_not_come_to_an_end_is_tried_again(made: Made, wrong: P
     assert len(its.server.seen) == 2
 
 
+def test_a_host_that_never_answers_is_not_asked_for_ever_for_what_it_may_charge(made: Made) -> None:
+    its = replace(made, timeout_s=3)
+    its.server.plan.extend([Answer(hang=True)] * TRIES)
+    result = one(its)
+    assert isinstance(result, RenderFailure)
+    assert result.kind is FailureKind.UNAVAILABLE
+    assert "may have been made" in result.message
+    assert 1 < len(its.server.seen) <= TRIES
+
+
 def test_a_wait_that_is_asked_for_is_kept_to_and_one_too_long_is_not_waited_for(made: Made) -> None:
     made.server.plan.append(status(429, retry_after="3600"))
     with pytest.raises(Transient, match="another try would come too late"):

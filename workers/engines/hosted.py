@@ -2,8 +2,7 @@
 
 What every API has in common is here; `ideogram` and `stability` say how each is spoken to. A picture passes as it came
 where its size is the one asked for, also where it does not decode: inspection must see that. The cost is the profile's
-price for each good answer. What a host charges for an answer that it refused, or that never arrived, no contract says:
-nothing is counted for it.
+price for each good answer: what a host charges for a refusal, or an answer that never came, no contract says.
 """
 
 from __future__ import annotations
@@ -281,8 +280,10 @@ def _starts(request: RenderRequest) -> list[FileRef]:
 
 
 def _away(talk: Talk, why: str) -> RenderFailure | Away:
-    """A host that is away. Where it had made the picture, this job fails: its batch asked again, it is paid again."""
-    return _unavailable(f"{why}; the picture was made and is lost") if talk.charged else Away(why)
+    """A host that is away. Where it made the picture, or may have, this job fails: asked again, it is paid again."""
+    if not (talk.charged or talk.unanswered):
+        return Away(why)
+    return _unavailable(f"{why}; the picture {'was made and is lost' if talk.charged else 'may have been made'}")
 
 
 def _unavailable(why: str) -> RenderFailure:

@@ -108,7 +108,11 @@ def client(tls: ssl.SSLContext) -> httpx.AsyncClient:
 
 @dataclass(slots=True, kw_only=True)
 class Talk:
-    """All that is said to a host about one job, until the loop's time `end`. `charged` counts its good answers."""
+    """All that is said to a host about one job, until the loop's time `end`.
+
+    `charged` counts its good answers, `unanswered` the requests that it took and did not answer in time: it may have
+    made a picture for each, and want to be paid.
+    """
 
     host: Host
     client: httpx.AsyncClient
@@ -116,6 +120,7 @@ class Talk:
     job_id: str
     end: float
     charged: int = 0
+    unanswered: int = 0
     _draw: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -138,7 +143,11 @@ class Talk:
         async def once() -> Reply:
             async with self.slots.slot(max(0.0, self._left() - self._try_s)):
                 request = self.client.build_request("POST", self.host.url + path, headers=headers, **content)
-                reply = await self._send(request, most_bytes)
+                try:
+                    reply = await self._send(request, most_bytes)
+                except (TimeoutError, httpx.ReadTimeout):
+                    self.unanswered += 1
+                    raise
             self.charged += reply.status == 200
             return reply
 
