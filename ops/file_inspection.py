@@ -150,6 +150,10 @@ class FileInspector:
             data = wanted.file.read_bytes()
         except OSError as e:
             return Inspected(wanted=wanted, inspection=None, judgement=None, error=e.strerror or str(e))
+        return self.inspect_bytes(wanted, data)
+
+    def inspect_bytes(self, wanted: Wanted, data: bytes) -> Inspected:
+        """Measures and judges bytes in place of those of `wanted.file`. Raises Poison for a wrong phrase."""
         request, rendering = _request(wanted, self._ruleset), _rendering(data)
         inspection = inspect_asset(
             data,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ops.console import EXIT_FINDING, EXIT_WRONG_USE, JsonOption, err, out, print_json, print_table
+from ops.bench.corpus_kinds import Split
+from ops.console import EXIT_FINDING, EXIT_WRONG_USE, JsonOption, err, out, print_json, print_table, progress
 from schemas.errors import BadConfig
 
 if TYPE_CHECKING:
@@ -225,5 +227,48 @@ def _show_gpu(where: Machine, figures: list[Figures]) -> None:
     )
     out().print(
         f"SD3.5 {of.parts}, random weights, {of.precision}, {of.side_px} x {of.side_px}, {of.steps} steps, "
-        f"guidance on; median of {where.repeats} batches."
+        f"guidance on; median of {where.repeats} batches. Busy: engine time over wall time in the render worker."
     )
+
+
+@app.command("inspect")
+def inspect(
+    corpus: Annotated[bool, typer.Option("--corpus", help="Inspect the drawn corpus and count verdicts.")] = False,
+    count: Annotated[
+        int | None, typer.Option("--count", min=1, max=100_000, help="Pictures: 20 timed, 200 of the corpus.")
+    ] = None,
+    split: Annotated[Split, typer.Option("--split", help="Half of the corpus.")] = Split.TUNE,
+    worst: Annotated[
+        Path | None, typer.Option("--worst", metavar="DIR", help="Keep pictures of the corpus that went wrong.")
+    ] = None,
+    easyocr: Annotated[bool, typer.Option("--easyocr/--no-easyocr", help="Time EasyOCR too.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """How fast the inspection is beside plain readers; or with --corpus, what it accepts, reviews and rejects.
+
+    Twenty pictures take about four minutes with EasyOCR. The pictures are drawn from seeds.
+    """
+    from broker.settings import load
+    from ops.bench import inspect_corpus, inspect_speed, inspect_tables
+    from ops.bench.plain_readers import has_easyocr
+    from ops.rulesets import config_folder, read_config
+
+    folder = config_folder(load().config_dir)
+    if corpus:
+        total = count or 200
+        seen = inspect_corpus.measure(
+            read_config(folder), split, total, worst=worst, seen=lambda o: progress(o, total, "inspected")
+        )
+        if as_json:
+            print_json(seen.as_json())
+        else:
+            inspect_tables.show_corpus(seen)
+        return
+    names = (inspect_speed.OURS, inspect_speed.RAPIDOCR)
+    if easyocr and has_easyocr():
+        names = (*names, inspect_speed.EASYOCR)
+    figures = dict(progress(inspect_speed.measure(folder, count or 20, names), len(names), "measured"))
+    if as_json:
+        print_json({name: asdict(figure) for name, figure in figures.items()})
+    else:
+        inspect_tables.show_speed(figures, left_out=easyocr and not has_easyocr())

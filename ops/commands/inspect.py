@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from ops.console import EXIT_FINDING, JsonOption, err, out, print_table
+from ops.console import EXIT_FINDING, JsonOption, out, print_table, progress
 from schemas.errors import Poison
 from schemas.events import Lane, Verdict
 
@@ -68,7 +68,7 @@ def inspect(
     ruleset = read_config(config or settings_module.load().config_dir)
     inspector = FileInspector(ruleset, lambda: open_readers(ruleset.readers, threads=_threads()))
     accepted = True
-    for wanted in _progress(_wanted(files, source, default), len(files) if files else None):
+    for wanted in progress(_wanted(files, source, default), len(files) if files else None, "inspected"):
         result = inspector.inspect(wanted)
         accepted = accepted and result.verdict is Verdict.ACCEPT
         _print(report(result, ruleset.checks), result.verdict, as_json=as_json)
@@ -105,22 +105,6 @@ def _lines(source: str) -> Generator[Iterable[str]]:
             yield file
     except (OSError, UnicodeDecodeError) as e:
         raise Poison(f"{source} cannot be read: {e}") from e
-
-
-def _progress(wanted: Iterable[Wanted], total: int | None) -> Iterator[Wanted]:
-    """A line on standard error that counts, where there is more than one file and someone to see it."""
-    console = err()
-    if total == 1 or not console.is_terminal:
-        yield from wanted
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("inspected"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("inspected", total=total)
-        for item in wanted:
-            yield item
-            bar.advance(task)
 
 
 def _print(data: dict[str, Any], verdict: Verdict, *, as_json: bool) -> None:

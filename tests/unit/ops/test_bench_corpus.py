@@ -1,0 +1,116 @@
+"""The drawn corpus: the same pictures from the same seeds, and damaged twins that are damaged in what they say."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ops.bench import corpus_words
+from ops.bench.corpus import ORDER, Sample, sample
+from ops.bench.corpus_kinds import DECORATED_KINDS, ONE_LETTER, OTHER_SCRIPTS, PLAIN_KINDS, Damage, Kind, Split
+from ops.bench.corpus_words import Script
+from rules.folding import Fold, fold
+
+ROOT = Path(__file__).parents[3]
+ONCE_ROUND = range(2 * len(ORDER))
+SMALL = (512, 512)
+DRAW = """
+import hashlib, json
+from ops.bench.corpus import sample
+from ops.bench.corpus_kinds import Split
+drawn = [sample(Split.HOLDOUT, i) for i in (0, 25, 34, 43)]
+print(json.dumps([[hashlib.sha256(d.pixels.tobytes()).hexdigest(), *d.shown] for d in drawn]))
+"""
+
+
+def digest(drawn: Sample) -> str:
+    return hashlib.sha256(drawn.pixels.tobytes()).hexdigest()
+
+
+def test_another_process_draws_the_same_pictures():
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
+    )
+    here = [sample(Split.HOLDOUT, i) for i in (0, 25, 34, 43)]
+    assert json.loads(done.stdout) == [[digest(d), *d.shown] for d in here]
+
+
+def test_a_picture_does_not_depend_on_which_were_drawn_before():
+    alone = digest(sample(Split.TUNE, 7, SMALL))
+    sample(Split.TUNE, 3, SMALL)
+    assert digest(sample(Split.TUNE, 7, SMALL)) == alone
+
+
+@pytest.mark.parametrize("number", range(len(ORDER)))
+def test_a_damaged_twin_differs_from_its_sound_one_and_asks_for_the_same(number: int):
+    sound, twin = sample(Split.TUNE, 2 * number), sample(Split.TUNE, 2 * number + 1)
+    assert sound.damage is None
+    assert twin.damage is not None
+    assert sound.kind is twin.kind
+    assert sound.expected == twin.expected == sound.shown
+    assert sound.pixels.shape == twin.pixels.shape
+    assert not np.array_equal(sound.pixels, twin.pixels)
+    assert (twin.shown == twin.expected) == (twin.damage is Damage.MALFORMED)
+
+
+@pytest.mark.parametrize("index", ONCE_ROUND)
+def test_every_phrase_has_a_box_inside_the_picture(index: int):
+    drawn = sample(Split.HOLDOUT, index)
+    height, width, channels = drawn.pixels.shape
+    assert channels == 3
+    assert len(drawn.boxes) == len(drawn.shown)
+    for left, top, right, bottom in drawn.boxes:
+        assert 0 < left < right < width
+        assert 0 < top < bottom < height
+
+
+def test_splits_share_no_picture():
+    tune, holdout = ({digest(sample(split, i, (128, 128))) for i in range(60)} for split in Split)
+    assert len(tune) > 55  # grounds without text may be alike
+    assert not tune & holdout
+
+
+def test_a_short_run_has_every_kind_and_every_damage():
+    drawn = [sample(Split.TUNE, i, (128, 128)) for i in ONCE_ROUND]
+    assert {d.kind for d in drawn} == set(Kind)
+    assert {d.damage for d in drawn} == {None, *Damage}
+
+
+def test_a_picture_without_text_says_nothing_and_its_twin_says_something():
+    number = ORDER.index(Kind.NO_TEXT)
+    sound, twin = sample(Split.TUNE, 2 * number, SMALL), sample(Split.TUNE, 2 * number + 1, SMALL)
+    assert (sound.expected, sound.shown, sound.boxes) == ((), (), ())
+    assert (twin.expected, len(twin.shown)) == ((), 1)
+
+
+def test_each_kind_counts_in_one_group():
+    assert PLAIN_KINDS | DECORATED_KINDS | OTHER_SCRIPTS | {Kind.NO_TEXT} == set(Kind)
+    assert not PLAIN_KINDS & DECORATED_KINDS
+    assert not ONE_LETTER & {Damage.LOOK_ALIKE, Damage.MALFORMED}
+
+
+@pytest.mark.parametrize("script", Script)
+@pytest.mark.parametrize("seed", range(12))
+def test_spelling_damage_changes_letters_that_people_tell_apart(script: Script, seed: int):
+    rng = np.random.default_rng(seed)
+    text = corpus_words.phrases(rng, script, 3)[0]
+    for spoil in (
+        corpus_words.wrong_letter,
+        corpus_words.dropped_letter,
+        corpus_words.doubled_letter,
+        corpus_words.swapped_letters,
+    ):
+        bad = spoil(rng, text, script)
+        assert fold(bad, Fold.LOOK) != fold(text, Fold.LOOK)
+        assert abs(len(bad) - len(text)) <= 1
+
+
+def test_a_letter_for_a_digit_and_a_split_word():
+    rng = np.random.default_rng(0)
+    assert corpus_words.look_alike(rng, "Only $45", Script.LATIN) == "Only $4S"
+    assert corpus_words.look_alike(rng, "Only", Script.LATIN) == "Only"
+    assert corpus_words.split_word(rng, "One sentence", Script.LATIN) == "One sent ence"
