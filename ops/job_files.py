@@ -52,8 +52,8 @@ def read_file(entry: object, folder: Path) -> JobFile:
     return JobFile(role=role, path=path, media_type=media_type, size=size)
 
 
-def check_together(files: Sequence[JobFile]) -> None:
-    """A mask is as large as the picture that it masks. Raises Poison naming both."""
+def check_together(files: Sequence[JobFile], wanted: tuple[int, int]) -> None:
+    """A mask, the picture that it masks and the picture that is wanted are of one size. Raises Poison naming them."""
     init = next((f for f in files if f.role is FileRole.INIT_IMAGE), None)
     mask = next((f for f in files if f.role is FileRole.MASK), None)
     if mask is not None and init is None:
@@ -62,6 +62,11 @@ def check_together(files: Sequence[JobFile]) -> None:
         raise Poison(
             f"file {mask.path.name} is {_by(mask)} and {init.path.name} is {_by(init)}; make the mask as large as the"
             " picture"
+        )
+    if mask is not None and init is not None and init.size != wanted:
+        raise Poison(
+            f"file {init.path.name} is {_by(init)} and the job {wanted[0]} x {wanted[1]}; what a mask keeps is not"
+            f" resized: set width and height to the picture's"
         )
 
 

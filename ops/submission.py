@@ -111,7 +111,7 @@ def _parse(line: str, place: str, folder: Path, now_ms: int) -> Draft:
         submitted_at_ms=now_ms,
     )
     files = tuple(read_file(entry, folder) for entry in fields.get("files", ()))
-    check_together(files)
+    check_together(files, (job.width, job.height))
     return Draft(place=place, job=job, files=files)
 
 

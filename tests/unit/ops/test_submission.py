@@ -93,12 +93,12 @@ def test_a_file_that_is_no_sound_image_is_refused(tmp_path: Path) -> None:
 def test_a_picture_is_as_large_as_it_is_upright(tmp_path: Path) -> None:
     turned = Image.Exif()
     turned[ExifTags.Base.Orientation] = 6
-    Image.new("RGB", (32, 24)).save(tmp_path / "phone.jpg", exif=turned)
-    drawn(tmp_path / "mask.png", (24, 32))
+    Image.new("RGB", (96, 64)).save(tmp_path / "phone.jpg", exif=turned)
+    drawn(tmp_path / "mask.png", (64, 96))
     files = [{"role": "init_image", "path": "phone.jpg"}, {"role": "mask", "path": "mask.png"}]
-    draft = parse({"prompt": "x", "files": files}, tmp_path)
+    draft = parse({"prompt": "x", "width": 64, "height": 96, "files": files}, tmp_path)
     assert isinstance(draft, Draft)
-    assert [f.size for f in draft.files] == [(24, 32), (24, 32)]
+    assert [f.size for f in draft.files] == [(64, 96), (64, 96)]
 
 
 def drawn(path: Path, size: tuple[int, int] = (32, 24), shade: int = 255) -> None:
@@ -110,6 +110,7 @@ def drawn(path: Path, size: tuple[int, int] = (32, 24), shade: int = 255) -> Non
     [
         ({"mask": "m.png"}, "file m.png is a mask, and no init_image came with it; add"),
         ({"mask": "small.png", "init_image": "m.png"}, "small.png is 8 x 8 and m.png is 32 x 24; make the mask"),
+        ({"mask": "m.png", "init_image": "m.png"}, "m.png is 32 x 24 and the job 1024 x 1024; what a mask keeps"),
         ({"mask": "black.png", "init_image": "m.png"}, "black.png is black all over"),
         ({"logo": "m.gif"}, "file m.gif is image/gif, as logo send image/png or image/jpeg or image/webp"),
         ({"layout": "m.png"}, "file m.png is no JSON"),
@@ -137,11 +138,12 @@ def test_files_are_looked_at_by_their_role(files: dict[str, str], says: str, tmp
 
 
 def test_files_go_to_the_store_with_their_own_media_type(tmp_path: Path) -> None:
-    drawn(tmp_path / "init.webp")
-    drawn(tmp_path / "mask.png")
+    drawn(tmp_path / "init.webp", (64, 64))
+    drawn(tmp_path / "mask.png", (64, 64))
     (tmp_path / "layout.json").write_text(LAYOUT)
     files = {"init_image": "init.webp", "mask": "mask.png", "colour_mask": "mask.png", "layout": "layout.json"}
-    draft = parse({"prompt": "x", "files": [{"role": r, "path": p} for r, p in files.items()]}, tmp_path)
+    entries = [{"role": r, "path": p} for r, p in files.items()]
+    draft = parse({"prompt": "x", "width": 64, "height": 64, "files": entries}, tmp_path)
     assert isinstance(draft, Draft)
     store = open_store(Settings.model_validate({"store_url": (tmp_path / "store").as_uri()}))
     refs = upload(draft, store).files
