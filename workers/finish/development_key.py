@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import os
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,29 +39,36 @@ class KeyFiles:
 def development_key(state_dir: Path, now: dt.datetime) -> KeyFiles:
     """The development key of a state folder, made where none is sound and lasts; `now` bears a time zone.
 
-    Two processes that make it at once both get the first one's.
+    Processes that make or replace it at once all get the first one's.
     """
     folder = state_dir / FOLDER
     files = KeyFiles(cert=folder / _CERT, key=folder / _KEY)
-    former = folder.exists()
-    if _lasts(files, now):
-        return files
     state_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{FOLDER}.", dir=state_dir) as scratch:
-        part = Path(scratch) / FOLDER
-        part.mkdir(mode=0o700)
-        chain, key = _made(now)
-        (part / _CERT).write_bytes(chain)
-        with os.fdopen(os.open(part / _KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(key)
-        if former:
-            folder.rename(Path(scratch) / "former")
-        try:
+    with _alone(state_dir):
+        if _lasts(files, now):
+            return files
+        with tempfile.TemporaryDirectory(prefix=f".{FOLDER}.", dir=state_dir) as scratch:
+            part = Path(scratch) / FOLDER
+            part.mkdir(mode=0o700)
+            chain, key = _made(now)
+            (part / _CERT).write_bytes(chain)
+            with os.fdopen(os.open(part / _KEY, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(key)
+            if folder.exists():
+                folder.rename(Path(scratch) / "former")
             part.rename(folder)
-        except OSError:
-            if not _lasts(files, now):
-                raise
     return files
+
+
+@contextmanager
+def _alone(folder: Path) -> Generator[None]:
+    """Held by one process or thread at a time; it goes with the process, however it ends."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _lasts(files: KeyFiles, now: dt.datetime) -> bool:

@@ -249,7 +249,10 @@ def test_a_development_key_that_was_cut_off_is_replaced(half: str, tmp_path: Pat
     assert development_key(tmp_path, NOW).key.read_bytes() != made
 
 
-def test_processes_that_make_it_at_once_get_one_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [False, True])
+def test_processes_that_make_or_replace_it_at_once_get_one_key(before: bool, tmp_path: Path) -> None:
+    if before:
+        development_key(tmp_path, NOW - VALID)
     with ThreadPoolExecutor(8) as pool:
         files = list(pool.map(development_key, [tmp_path] * 8, [NOW] * 8))
         made = {f.key.read_bytes() for f in files}
