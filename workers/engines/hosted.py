@@ -28,9 +28,9 @@ from schemas.events import FailureKind, FileRef, FileRole, RenderFailure, Render
 from workers.checks.decode import decode
 from workers.checks.port import Broken
 from workers.engines import hosted_http, hosted_links
+from workers.engines.hosted_fit import fit, nearest_shape, refuses_shape
 from workers.engines.hosted_http import Away, Failed, Host, Talk
 from workers.engines.hosted_links import Resolve
-from workers.engines.hosted_size import fit, nearest_shape, refuses_shape
 from workers.engines.port import NOBODY, Rendered, Watch
 
 MOST_INPUT_BYTES: Final = 10_000_000
@@ -264,15 +264,6 @@ def host_of(
         timeout_s=timeout_s,
         resolver=resolver,
     )
-
-
-def seed_for(seed: int, first: int, count: int) -> tuple[int, Mapping[str, str]]:
-    """A seed of the range that a host takes (`count` seeds from `first`), and how it came about.
-
-    A seed below `count` stays as near as can be, a larger one is taken modulo: the same job always gets the same.
-    """
-    asked = first + seed % count
-    return asked, {"seed": str(asked)} if asked == seed else {"seed": f"{asked} for {seed}"}
 
 
 def _starts(request: RenderRequest) -> list[FileRef]:

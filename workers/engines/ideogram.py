@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from schemas.events import FailureKind
-from workers.engines.hosted import PICTURE_TYPES, Asked, Picture, seed_for
+from workers.engines.hosted import PICTURE_TYPES, Asked, Picture
+from workers.engines.hosted_fit import seed_for
 from workers.engines.hosted_http import MOST_ANSWER_BYTES, Failed, Reply, Talk
 
 SHAPES: Final[Mapping[str, float]] = {

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from schemas.events import FailureKind
-from workers.engines.hosted import Asked, Picture, seed_for
+from workers.engines.hosted import Asked, Picture
+from workers.engines.hosted_fit import seed_for
 from workers.engines.hosted_http import MOST_IMAGE_BYTES, Failed, Reply, Talk
 
 PATH: Final = "/v2beta/stable-image/generate/sd3"

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from workers.engines import hosted_links
+from workers.engines.hosted_fit import MOST_OFF, fit, nearest_shape, off, refuses_shape
 from workers.engines.hosted_http import KEY_PART, MOST_SAID, STRUCK, Host, retry_after_s
-from workers.engines.hosted_size import MOST_OFF, fit, nearest_shape, off, refuses_shape
 from workers.engines.ideogram import SHAPES
 
 letters = st.text(alphabet="abc01-_", min_size=1, max_size=40)

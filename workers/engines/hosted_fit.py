@@ -1,4 +1,4 @@
-"""Sizes at a host that only knows aspect ratios: which one to ask for, and how its picture comes to the size asked for.
+"""What a host cannot take as it is: a size where it only knows aspect ratios, and a seed out of its range.
 
 A job names pixels, a host a shape. The nearest shape is asked for; the picture is then scaled to cover the job's size
 and loses at its edges, evenly, what does not fit. Where too much would be lost the job is refused, or the picture left
@@ -64,3 +64,12 @@ def fit(pixels: Pixels, width: int, height: int) -> Fitted | None:
     box = (max(0.0, left), max(0.0, top), min(columns, columns - left), min(rows, rows - top))
     image = Image.fromarray(pixels).resize((width, height), Image.Resampling.LANCZOS, box=box)
     return Fitted(pixels=np.asarray(image, dtype=np.uint8), lost=lost, scale=scale)
+
+
+def seed_for(seed: int, first: int, count: int) -> tuple[int, Mapping[str, str]]:
+    """A seed of the range that a host takes (`count` seeds from `first`), and how it came about.
+
+    A seed below `count` stays as near as can be, a larger one is taken modulo: the same job always gets the same.
+    """
+    asked = first + seed % count
+    return asked, {"seed": str(asked)} if asked == seed else {"seed": f"{asked} for {seed}"}
