@@ -154,6 +154,29 @@ def test_eight_bit_weights_are_smaller_and_paint_nearly_the_same(engine: sd3.Sd3
     assert difference.mean() < 2
 
 
+def test_weights_are_kept_in_the_precision_of_the_profile(engine: sd3.Sd3, folder: Path) -> None:
+    made, pipe = sd3_tiny.engine(folder, replace(PROFILE, precision="bf16"))
+    result = made.render([ask()], {})[0]
+    assert isinstance(result, Rendered), result
+    assert result.facts["loading"] == "bf16"
+    engine.render([ask()], {})
+    assert made.resident_bytes < 0.6 * engine.resident_bytes
+    assert str(pipe.transformer.dtype) == str(pipe.vae.dtype) == "torch.bfloat16"
+
+
+def test_the_vae_takes_the_pictures_of_a_batch_one_by_one(folder: Path) -> None:
+    made, pipe = sd3_tiny.engine(folder)
+    sizes: list[int] = []
+
+    def note(_module: Any, given: tuple[Any, ...]) -> None:
+        sizes.append(given[0].shape[0])
+
+    pipe.vae.decoder.register_forward_pre_hook(note)
+    made.render([ask(seed=s) for s in range(3)], {})
+    assert sizes == [1, 1, 1]
+    assert pipe.vae.use_slicing
+
+
 def test_compiled_blocks_paint_the_same_to_within_a_step(folder: Path) -> None:
     eager, eager_pipe = sd3_tiny.engine(folder)
     compiled, compiled_pipe = sd3_tiny.engine(folder, replace(PROFILE, loading=Loading(compile=True)))
