@@ -13,16 +13,34 @@ from broker.worker_port import Delivery, Output
 from schemas.events import Event
 from tests.integration.worker_support import CODEC, eventually, numbered, through
 
-JOBS = 60
 BATCH = 5
+BATCHES = 12
+"""Of each engine."""
+BEHIND = 3
+"""Batches of each engine that wait at any time, so that the loaded one never runs dry for want of a fetch."""
 ENGINES = ("a", "b")
 
 
 class Engines:
-    """Notes which engine each batch went to; a batch takes a tenth of a second."""
+    """Notes which engine each batch went to; a batch takes a tenth of a second.
 
-    def __init__(self) -> None:
+    As many jobs as it takes come in behind those that wait, for the same engine. So the oldest job is soon the other
+    engine's, in whatever order the broker hands out the first of them.
+    """
+
+    def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         self.batches: list[str] = []
+        self._topics = dict(zip(ENGINES, topics, strict=True))
+        self._producer = clients.producer(settings)
+        self._left = dict.fromkeys(ENGINES, BATCHES * BATCH)
+
+    def more(self, name: str, count: int) -> None:
+        """Send so many jobs for an engine, or as many as are left."""
+        count = min(count, self._left[name])
+        self._left[name] -= count
+        for _ in range(count):
+            self._producer.produce(self._topics[name], key=b"k", value=CODEC.encode(numbered(ENGINES.index(name))))
+        assert self._producer.flush(30) == 0
 
     def ready(self, event: Event) -> bool:
         return not self.batches or engine(event) == self.batches[-1]
@@ -35,6 +53,7 @@ class Engines:
 
     def work(self, batch: Sequence[Delivery], tries: int) -> Sequence[Delivery]:
         self.batches.append(engine(batch[0].event))
+        self.more(self.batches[-1], len(batch))
         threading.Event().wait(0.1)
         return batch
 
@@ -43,33 +62,31 @@ class Engines:
 
 
 def engine(event: Event) -> str:
-    """Even numbers are for the first engine."""
-    return ENGINES[int(getattr(event, "hold_id", "")) % 2]
+    """Its number says which engine a job is for."""
+    return ENGINES[int(getattr(event, "hold_id", ""))]
 
 
 def turns(settings: Settings, topics: Sequence[str], group: str, swap_wait_s: float) -> int:
-    """How often another engine had its turn, where jobs for both come in turn while the worker works."""
-    handler, stop = Engines(), threading.Event()
+    """How often another engine had its turn, where jobs for both keep coming."""
+    handler, stop = Engines(settings, topics), threading.Event()
     plan = WorkerPlan(
         stage="test",
         group=group,
         lanes=[topics],
         transactional_id=group,
-        look_ahead=4 * JOBS,
+        look_ahead=4 * BEHIND * BATCH,
         swap_wait_s=swap_wait_s,
     )
+    for name in ENGINES:
+        handler.more(name, BEHIND * BATCH)
     thread = threading.Thread(target=run_worker, args=(plan, settings, CODEC, handler, stop))
     thread.start()
-    producer = clients.producer(settings)
     try:
-        for n in range(2 * JOBS):
-            producer.produce(topics[n % 2], key=b"k", value=CODEC.encode(numbered(n)))
-            assert producer.flush(30) == 0
         eventually("the group to be through", lambda: through(settings, group, topics, 1), 60)
     finally:
         stop.set()
         thread.join(40)
-    assert len(handler.batches) >= 2 * JOBS / BATCH
+    assert len(handler.batches) >= 2 * BATCHES
     return len(list(groupby(handler.batches)))
 
 

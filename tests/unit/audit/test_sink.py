@@ -18,7 +18,8 @@ CODEC = Codec(LockedIds())
 
 
 def test_every_topic_of_the_catalogue_is_read_whatever_the_engine():
-    assert all(wanted_topic(t.name) for t in topics_for(["sd3.5-large", "made-up-tomorrow"]))
+    topics = topics_for(["sd3.5-large", "made-up-tomorrow"])
+    assert [t.name for t in topics if not wanted_topic(t.name)] == ["progress"]  # for status, not for the record
 
 
 @pytest.mark.parametrize(
