@@ -88,7 +88,10 @@ def pick(rng: Random, options: Sequence[T]) -> T:
 
 
 def phrases(rng: Random, script: Script, count: int, *, figures: bool = False) -> tuple[str, ...]:
-    """`count` phrases, a headline first, no two of which fold to the same; with `figures` one has a digit of LOOK_ALIKES."""
+    """`count` phrases, a headline first, no two of which fold to the same.
+
+    With `figures` one of them has a digit of LOOK_ALIKES.
+    """
     out = [pick(rng, _FOREIGN[script]) if script in _FOREIGN else _headline(rng)]
     if figures and count == 1:
         out = [f"{out[0]} {1900 + int(rng.integers(50, 99))}"]

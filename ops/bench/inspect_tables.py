@@ -12,7 +12,7 @@ from ops.bench.stack import machine
 from ops.console import out, print_table
 from schemas.events import Verdict
 
-CORPUS_COLUMNS = (">pictures", ">accept", ">review", ">reject", ">accepted, % (95 % interval)")
+CORPUS_COLUMNS = (">pictures", ">accept", ">review", ">reject", ">accepted, %")
 NAMED = 3
 """Fewest pictures of a kind or damage for which a share says anything at all."""
 
@@ -28,11 +28,12 @@ def show_corpus(seen: CorpusFigures) -> None:
     rows = [(damage, *_row([o for o in damaged if o.damage is damage])) for damage in Damage]
     print_table(("damaged, by damage", *CORPUS_COLUMNS), [*rows, ("all", *_row(damaged))])
     print_table(
-        ("goal", ">limit", ">seen, % (95 % interval)", "stands"),
+        ("goal", ">limit", ">seen, %", "stands"),
         [(g.name, f"{'≥' if g.at_least else '≤'} {g.limit:.1%}", percent(g.seen), g.standing) for g in seen.goals()],
     )
     lines = out()
-    lines.print("Met or missed where the whole interval says so; undecided where the pictures are too few to tell.")
+    lines.print("In brackets, 95 % Wilson intervals. A goal is met or missed where the whole interval lies on one side")
+    lines.print("of its limit, and undecided where the pictures are too few to tell.")
     if not seen.cjk:
         lines.print("No font for Chinese and Japanese is here (extra `cjk`): Greek stands in their place.")
 

@@ -39,3 +39,6 @@ LAYOUT
 
 # huggingface_hub reads it before each download.
 HF_HUB_DISABLE_XET
+
+# A half of the drawn corpus, chosen by its value on the command line.
+HOLDOUT
