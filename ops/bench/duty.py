@@ -10,7 +10,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -85,27 +86,16 @@ def measure(batches: int, batch: int, batch_s: float) -> DutyFigures:
     Raises Fatal, Transient where the broker fails or a loop is not done in time.
     """
     load_before = os.getloadavg()[0]
-    folder = Path(tempfile.mkdtemp(prefix="presscheck-bench-"))
-    kafka = EmbeddedKafka(folder / "stack")
-    # The loops run in this process, and a line for each picture would drown the figures.
-    logs.set_up(settings_module.load(folder, {}).model_copy(update={"log_level": "error"}), process="bench")
-    try:
-        bootstrap = kafka.start()
-        # Not the environment's: that may name an external cluster, and this one is its own.
-        settings = settings_module.load(folder, {}).model_copy(update={"kafka_bootstrap": bootstrap})
-        # Steps of finishing have figures of their own; here the PNG is encoded, checked and stored.
+    with own_broker() as settings:
         ruleset = read_config(config_folder(settings_module.load().config_dir))
-        ruleset = replace(ruleset, pipeline=replace(ruleset.pipeline, postprocess=()))
-        load = _load(settings, ruleset, jobs=batches * batch, limit_s=PATIENCE_S + 3 * batches * batch_s)
+        load = jobs_for(settings, ruleset, jobs=batches * batch, limit_s=PATIENCE_S + 3 * batches * batch_s)
         loops: dict[str, LoopFigures] = {}
         for name, loop in LOOPS:
             engine = FixedEngine(batch=batch, batch_s=batch_s)
-            loop(load, engine, settings.model_copy(update={"state_dir": folder / name}))
-            loops[name] = _figures(engine, time.monotonic())
-        stored = [p.stat().st_size for p in (folder / "ours" / "store" / "artifacts").rglob("*") if p.is_file()]
-    finally:
-        kafka.stop()
-        shutil.rmtree(folder)
+            loop(load, engine, settings.model_copy(update={"state_dir": settings.state_dir / name}))
+            loops[name] = figures(engine.spans, engine.sizes, time.monotonic())
+        artifacts = settings.state_dir / "ours" / "store" / "artifacts"
+        stored = [p.stat().st_size for p in artifacts.rglob("*") if p.is_file()]
     pictures = sorted(stored)[-load.jobs :]  # the rest are manifests, which are much smaller
     return DutyFigures(
         machine=machine(),
@@ -119,11 +109,28 @@ def measure(batches: int, batch: int, batch_s: float) -> DutyFigures:
     )
 
 
-def _figures(engine: FixedEngine, committed: float) -> LoopFigures:
-    first, last = engine.spans[0][0], engine.spans[-1][1]
-    engine_s, pictures = sum(end - begin for begin, end in engine.spans), sum(engine.sizes)
+@contextmanager
+def own_broker() -> Generator[Settings]:
+    """Settings of a broker of its own, in a folder that is removed. Raises Fatal where it does not start."""
+    folder = Path(tempfile.mkdtemp(prefix="presscheck-bench-"))
+    kafka = EmbeddedKafka(folder / "stack")
+    # The loops run in this process, and a line for each picture would drown the figures.
+    logs.set_up(settings_module.load(folder, {}).model_copy(update={"log_level": "error"}), process="bench")
+    try:
+        bootstrap = kafka.start()
+        # Not the environment's: that may name an external cluster, and this one is its own.
+        yield settings_module.load(folder, {}).model_copy(update={"kafka_bootstrap": bootstrap})
+    finally:
+        kafka.stop()
+        shutil.rmtree(folder)
+
+
+def figures(spans: Sequence[tuple[float, float]], sizes: Sequence[int], committed: float) -> LoopFigures:
+    """Of one loop: when each batch began and ended, its size, and when all was committed; monotonic seconds."""
+    first, last = spans[0][0], spans[-1][1]
+    engine_s, pictures = sum(end - begin for begin, end in spans), sum(sizes)
     return LoopFigures(
-        batches=len(engine.spans),
+        batches=len(spans),
         pictures=pictures,
         engine_s=round(engine_s, 3),
         wall_s=round(last - first, 3),
@@ -133,12 +140,17 @@ def _figures(engine: FixedEngine, committed: float) -> LoopFigures:
     )
 
 
-def _load(settings: Settings, ruleset: Ruleset, *, jobs: int, limit_s: float) -> Load:
-    """Put all jobs on the engine's topic. Raises Transient where the broker does not take them."""
+def jobs_for(settings: Settings, ruleset: Ruleset, *, jobs: int, limit_s: float, size: tuple[int, int] = SIZE) -> Load:
+    """Put all jobs on the engine's topic, as sanity would. Raises Transient where the broker does not take them.
+
+    The steps of finishing have figures of their own, so the load's ruleset has none: pictures are encoded, checked and
+    stored.
+    """
+    ruleset = replace(ruleset, pipeline=replace(ruleset.pipeline, postprocess=()))
     ensure_topics(settings, [ENGINE])
     topic = render_topic(ENGINE, Lane.CRITICAL)
     producer, codec = clients.producer(settings), codec_for(settings.schema_registry_url)
-    for event in _requests(ruleset, jobs):
+    for event in _requests(ruleset, jobs, size):
         producer.produce(topic, key=event.request.job.job_id.encode(), value=codec.encode(event))
     try:
         left = producer.flush(SEND_S)
@@ -149,7 +161,7 @@ def _load(settings: Settings, ruleset: Ruleset, *, jobs: int, limit_s: float) ->
     return Load(ruleset=ruleset, engine=ENGINE, topic=topic, jobs=jobs, limit_s=limit_s)
 
 
-def _requests(ruleset: Ruleset, jobs: int) -> Sequence[RenderRequested]:
+def _requests(ruleset: Ruleset, jobs: int, size: tuple[int, int]) -> Sequence[RenderRequested]:
     """As sanity would write them, all for one engine. Raises Fatal where the ruleset has no such engine."""
     profile = ruleset.engines.get(ENGINE)
     if profile is None:
@@ -162,8 +174,8 @@ def _requests(ruleset: Ruleset, jobs: int) -> Sequence[RenderRequested]:
             idempotency_key=key,
             prompt="a quiet harbour at dusk, long exposure",
             lane=Lane.CRITICAL,
-            width=SIZE[0],
-            height=SIZE[1],
+            width=size[0],
+            height=size[1],
             seed=n,
             submitted_at_ms=0,
         )

@@ -24,7 +24,7 @@ from schemas.events import Asset, ImageGenerated, RenderRequested
 from schemas.registry import codec_for
 from store.artifacts import ArtifactStore, open_store
 from workers.engines.pool import Pool
-from workers.engines.port import Rendered
+from workers.engines.port import Engine, Rendered
 from workers.finish.finish import Finisher
 from workers.render import LOOK_AHEAD
 from workers.render_handler import STAGE, RenderHandler
@@ -44,6 +44,15 @@ class Load:
     limit_s: float
 
 
+class Counted(Engine, Protocol):
+    """An engine that notes the sizes of its batches."""
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Of the batches rendered so far."""
+        ...
+
+
 class Loop(Protocol):
     """Renders a whole load with an engine, in a store of its own, and returns once all is committed."""
 
@@ -52,7 +61,7 @@ class Loop(Protocol):
         ...
 
 
-def ours(load: Load, engine: FixedEngine, settings: Settings) -> None:
+def ours(load: Load, engine: Counted, settings: Settings) -> None:
     """The render worker as it is: look-ahead, an engine thread, finishing and storing beside it, transactions."""
     name = "bench-duty-ours"
     stop, failed = threading.Event(), list[PresscheckError]()

@@ -6,10 +6,13 @@ import importlib.util
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ops.bench.duty import LoopFigures, own_broker
+from ops.bench.gpu_worker import through_worker
 from ops.bench.schedulers import NEEDED, asked
 from rules.engines import Loading
 from rules.ruleset import Ruleset
@@ -48,9 +51,10 @@ class Figures:
     """One batch size, eager or compiled. `first_s` is the first batch of that size, compilation included.
 
     seconds_per_image: Median of the timed batches, over the batch's size; encoding the prompt and decoding included.
-    images_per_hour: Of engine time; what a worker adds is in `presscheck bench duty`.
+    images_per_hour: Of engine time.
     peak_bytes: Most memory that torch held on the device during the timed batches; None on a CPU.
     decoded: Whether the latent guard let the pictures through to the decoder: otherwise its time is missing.
+    worker: The same through the render worker; None where that was not asked for.
     """
 
     mode: str
@@ -61,6 +65,7 @@ class Figures:
     peak_bytes: int | None
     decoded: bool
     failure: str
+    worker: LoopFigures | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +102,17 @@ def machine(size: Size, repeats: int) -> Machine:
 
 
 def measure(
-    ruleset: Ruleset, where: Machine, *, batches: Sequence[int] = BATCHES, compiled: bool = True
+    ruleset: Ruleset,
+    where: Machine,
+    *,
+    batches: Sequence[int] = BATCHES,
+    compiled: bool = True,
+    worker_batches: int = 0,
 ) -> Iterator[Figures]:
-    """Figures as they come: eager first, then compiled. Raises BadConfig where the ruleset lacks the engine."""
+    """Figures as they come: eager first, then compiled; with worker_batches, so many through the worker as well.
+
+    Raises BadConfig where the ruleset lacks the engine; with a worker Fatal, Transient as its broker does.
+    """
     if ENGINE not in ruleset.engines:
         raise BadConfig(f"the ruleset has no engine {ENGINE}", mend="add it to engines.yml")
     size = where.size
@@ -111,17 +124,33 @@ def measure(
         size_multiple=16,
         batches=((size.side_px**2, max(batches)),),
         steps=(1, 60),
+        standard=replace(ruleset.engines[ENGINE].standard, steps=size.steps),
     )
     from workers.engines.sd3_timing import engine, release
 
-    for mode in ("eager", "compiled") if compiled else ("eager",):
-        with tempfile.TemporaryDirectory() as folder:
-            chosen = replace(profile, loading=Loading(compile=mode == "compiled"))
-            made = engine(chosen, size.parts, Path(folder), device)
-            for batch in batches:
-                yield _timed(made, where, mode, batch)
-            del made
-            release()
+    alone = replace(ruleset, engines={**ruleset.engines, ENGINE: profile})
+    with own_broker() if worker_batches else nullcontext() as settings:
+        for mode in ("eager", "compiled") if compiled else ("eager",):
+            with tempfile.TemporaryDirectory() as folder:
+                chosen = replace(profile, loading=Loading(compile=mode == "compiled"))
+                made = engine(chosen, size.parts, Path(folder), device)
+                for batch in batches:
+                    timed = _timed(made, where, mode, batch)
+                    if settings is None:
+                        yield timed
+                        continue
+                    through = through_worker(
+                        made,
+                        alone,
+                        settings.model_copy(update={"state_dir": settings.state_dir / f"{mode}-{batch}"}),
+                        batch=batch,
+                        batches=worker_batches,
+                        side_px=size.side_px,
+                        seconds_per_image=timed.seconds_per_image,
+                    )
+                    yield replace(timed, worker=through)
+                del made
+                release()
 
 
 def _timed(engine: Sd3, where: Machine, mode: str, batch: int) -> Figures:

@@ -177,11 +177,15 @@ def gpu(
     size: Annotated[str, typer.Option("--size", help="large; or tiny, the same lines on the CPU.")] = "large",
     repeats: Annotated[int, typer.Option("--repeats", min=1, max=100, help="Batches timed, after a first one.")] = 3,
     eager: Annotated[bool, typer.Option("--eager", help="Leave the compiled model away.")] = False,
+    worker: Annotated[
+        int, typer.Option("--worker", min=0, max=1000, help="As many batches through the render worker, too.")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Seconds an image, images an hour and memory of SD3.5 Large's true size, with random weights, on this GPU.
 
-    bf16, 1024 x 1024, 28 steps; eager and compiled; batches of 1, 2 and 4. Nothing is downloaded.
+    bf16, 1024 x 1024, 28 steps; eager and compiled; batches of 1, 2 and 4. No weights are downloaded.
+    With --worker, how busy the render worker keeps the engine, on a broker of its own.
     """
     from broker.settings import load
     from ops.bench.gpu import SIZES, machine, measure
@@ -195,7 +199,7 @@ def gpu(
         err().print(str(e))
         raise typer.Exit(EXIT_WRONG_USE) from None
     figures: list[Figures] = []
-    for figure in measure(read_config(load().config_dir), where, compiled=not eager):
+    for figure in measure(read_config(load().config_dir), where, compiled=not eager, worker_batches=worker):
         figures.append(figure)
         if not as_json:
             err().print(f"{figure.mode}, batch {figure.batch}: {figure.seconds_per_image:.2f} s an image")
@@ -210,7 +214,7 @@ def gpu(
 def _show_gpu(where: Machine, figures: list[Figures]) -> None:
     of = where.size
     print_table(
-        ("model", ">batch", ">first batch, s", ">s an image", ">images an hour", ">peak GB", ""),
+        ("model", ">batch", ">first batch, s", ">s an image", ">images an hour", ">peak GB", ">busy", ""),
         [
             (
                 f.mode,
@@ -219,6 +223,7 @@ def _show_gpu(where: Machine, figures: list[Figures]) -> None:
                 f"{f.seconds_per_image:.3f}",
                 f"{f.images_per_hour:.0f}",
                 None if f.peak_bytes is None else f"{f.peak_bytes / 1e9:.1f}",
+                None if f.worker is None else f"{f.worker.duty:.3f}",
                 f.failure,
             )
             for f in figures
