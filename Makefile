@@ -38,10 +38,11 @@ test: .venv/.dev ## run every test, gates included (ARGS="tests/unit -k codec" f
 chaos: .venv/.dev ## kill, freeze and restart things under load; count every job
 	@$(BIN)/pytest tests/chaos $(ARGS)
 
-bench: .venv/.light ## measure the stack, the path of a job, how busy an engine is kept, and every scheduler
+bench: .venv/.light ## measure the stack, the path of a job, how busy an engine is kept, inspection, every scheduler
 	@$(BIN)/presscheck bench stack
 	@$(BIN)/presscheck bench path
 	@$(BIN)/presscheck bench duty
+	@$(BIN)/presscheck bench inspect
 	@if [ -e .venv/.dev ]; then $(BIN)/presscheck bench schedulers; else echo "bench schedulers needs make dev"; fi
 
 lint: .venv/.dev ## run the gates: ruff, pyright, import-linter, vulture, coverage and ours
