@@ -30,9 +30,9 @@ class Engines:
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
         self.batches: list[str] = []
-        self._topics = dict(zip(ENGINES, topics, strict=True))
+        self._topics: dict[str, str] = dict(zip(ENGINES, topics, strict=True))
         self._producer = clients.producer(settings)
-        self._left = dict.fromkeys(ENGINES, BATCHES * BATCH)
+        self._left: dict[str, int] = dict.fromkeys(ENGINES, BATCHES * BATCH)
 
     def more(self, name: str, count: int) -> None:
         """Send so many jobs for an engine, or as many as are left."""
