@@ -37,7 +37,7 @@ def phrase(text: str, source: PhraseSource, lane: Lane, brand: Brand | None) -> 
     """One wanted phrase in NFC. Exacting ones are strict in the critical lane."""
     clean = " ".join(without_hidden(text).split())
     strict = lane is Lane.CRITICAL and is_exacting(clean, brand)
-    return Phrase(text=clean, source=source, case_sensitive=strict, strict=strict)
+    return Phrase(text=clean, source=source, case_sensitive=strict, punctuation_sensitive=strict, strict=strict)
 
 
 def merged(explicit: Sequence[str], quoted: Sequence[str]) -> tuple[tuple[str, PhraseSource], ...]:

@@ -58,11 +58,27 @@ class ImageFormat(StrEnum):
     WEBP = "webp"
 
 
+class LabelSource(StrEnum):
+    """Who looked, and why."""
+
+    REVIEWER = "reviewer"
+    AUDIT = "audit"
+
+
 class Lane(StrEnum):
     """How dear a mistake is: critical work goes first and is checked hardest."""
 
     CRITICAL = "critical"
     EXPLORATORY = "exploratory"
+
+
+class LetterState(StrEnum):
+    """How one wanted letter stands in the picture."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    MISSING = "missing"
+    EXTRA = "extra"
 
 
 class Outcome(StrEnum):
@@ -84,6 +100,15 @@ class Preset(StrEnum):
 
     STANDARD = "standard"
     SAFE = "safe"
+
+
+class RegionKind(StrEnum):
+    """What a region of an image shows."""
+
+    FACE = "face"
+    BODY = "body"
+    SUBJECT = "subject"
+    MARK = "mark"
 
 
 class Risk(StrEnum):
@@ -269,6 +294,53 @@ class LatentStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogoMatch:
+    """A supplied logo file, looked for in the image.
+
+    file_sha256: The logo file.
+    found: Whether it is there.
+    score: Share of its features that were found where the others say, 0 to 1.
+    box: Its corners, x0, y0 … x3, y3 in pixels, clockwise from the logo's own top left; empty where it was
+        not found.
+    scale: Size in the image over size in the file.
+    rotation_degrees: How far it is turned, clockwise, -180 to 180.
+    distortion: How far it is stretched or skewed: 0 where every side keeps its proportion and angle, 1
+        where one is doubled.
+    delta_e00: Mean CIEDE2000 between its colours and the file's.
+    difference: Share of its area that is drawn otherwise than in the file, 0 to 1.
+    clear_space: Calm margin around it over its own shorter side.
+    """
+
+    file_sha256: str
+    found: bool
+    score: float
+    box: tuple[float, ...] = ()
+    scale: float | None = None
+    rotation_degrees: float | None = None
+    distortion: float | None = None
+    delta_e00: float | None = None
+    difference: float | None = None
+    clear_space: float | None = None
+
+    def __post_init__(self) -> None:
+        matches("LogoMatch.file_sha256", self.file_sha256, r"[0-9a-f]{64}")
+        within("LogoMatch.score", self.score, 0, 1)
+        sized("LogoMatch.box", self.box, None, 8)
+        if self.scale is not None:
+            within("LogoMatch.scale", self.scale, None, None)
+        if self.rotation_degrees is not None:
+            within("LogoMatch.rotation_degrees", self.rotation_degrees, None, None)
+        if self.distortion is not None:
+            within("LogoMatch.distortion", self.distortion, None, None)
+        if self.delta_e00 is not None:
+            within("LogoMatch.delta_e00", self.delta_e00, None, None)
+        if self.difference is not None:
+            within("LogoMatch.difference", self.difference, None, None)
+        if self.clear_space is not None:
+            within("LogoMatch.clear_space", self.clear_space, None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """One number that a check measured; no judgement.
 
@@ -285,6 +357,49 @@ class Measurement:
         sized("Measurement.check", self.check, None, 64)
         sized("Measurement.name", self.name, None, 64)
         within("Measurement.value", self.value, None, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbour:
+    """The asset of the same campaign that looks most like this one.
+
+    job_id: Its job.
+    asset_sha256: The asset.
+    distance: Bits of 256 in which the perceptual hashes differ.
+    """
+
+    job_id: str
+    asset_sha256: str
+    distance: int
+
+    def __post_init__(self) -> None:
+        matches("Neighbour.job_id", self.job_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        matches("Neighbour.asset_sha256", self.asset_sha256, r"[0-9a-f]{64}")
+        within("Neighbour.distance", self.distance, 0, 256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What a configured vision-language model said of the image.
+
+    check: Check that asked.
+    model: Model, as the endpoint names it.
+    passes: Whether it sees nothing wrong.
+    why: Its reason.
+    elapsed_ms: Time that it took, milliseconds.
+    """
+
+    check: str
+    model: str
+    passes: bool
+    why: str
+    elapsed_ms: float
+
+    def __post_init__(self) -> None:
+        matches("Opinion.check", self.check, r"[a-z0-9][a-z0-9-]{0,63}")
+        sized("Opinion.model", self.model, None, 200)
+        sized("Opinion.why", self.why, None, 2000)
+        within("Opinion.elapsed_ms", self.elapsed_ms, 0, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,13 +428,15 @@ class Phrase:
     text: The phrase in NFC, to the letter.
     source: Where it came from.
     case_sensitive: Whether case counts.
-    strict: Whether look-alikes (0 and O, 1 and l, 5 and S) and punctuation count: set for prices, dates,
+    punctuation_sensitive: Whether punctuation counts.
+    strict: Whether look-alikes (0 and O, 1 and l, 5 and S) and accents count: set for prices, dates,
         digits, URLs and names in the critical lane.
     """
 
     text: str
     source: PhraseSource
     case_sensitive: bool
+    punctuation_sensitive: bool = False
     strict: bool
 
     def __post_init__(self) -> None:
@@ -410,22 +527,54 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextLikelihood:
+    """How likely a reader finds a wanted phrase where it read something else.
+
+    phrase: Phrase of the text contract, counted from 0.
+    reader: Reader and look.
+    seen: What it read there.
+    log_ratio: log P(wanted) - log P(seen) by the reader's CTC output, natural logarithm; at most about 0.
+    box: x0, y0 … x3, y3 in pixels, clockwise from the top left.
+    """
+
+    phrase: int
+    reader: str
+    seen: str
+    log_ratio: float
+    box: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        within("TextLikelihood.phrase", self.phrase, 0, 1000)
+        sized("TextLikelihood.reader", self.reader, None, 100)
+        sized("TextLikelihood.seen", self.seen, None, 2000)
+        within("TextLikelihood.log_ratio", self.log_ratio, None, None)
+        sized("TextLikelihood.box", self.box, 8, 8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
     """One line or word that a reader read.
 
     text: What was read.
     confidence: The reader's confidence.
     box: x0, y0 … x3, y3 in pixels, clockwise from the top left.
+    centres: Where the middle of each character of text stands along the box, 0 its left edge and 1 its
+        right; empty where the reader does not tell.
+    confidences: The reader's confidence in each character of text, 0 to 1; empty where it does not tell.
     """
 
     text: str
     confidence: float
     box: tuple[float, ...]
+    centres: tuple[float, ...] = ()
+    confidences: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         sized("Word.text", self.text, None, 2000)
         within("Word.confidence", self.confidence, 0, 1)
         sized("Word.box", self.box, 8, 8)
+        sized("Word.centres", self.centres, None, 2000)
+        sized("Word.confidences", self.confidences, None, 2000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -448,6 +597,33 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Glyph:
+    """How well formed one letter is that was read.
+
+    letter: The letter read.
+    reader: Reader and look that read it.
+    word: Word of that look, counted from 0.
+    place: Character of that word, counted from 0.
+    health: 0 malformed to 1 like the letter in a font.
+    box: Where it stands.
+    """
+
+    letter: str
+    reader: str
+    word: int
+    place: int
+    health: float
+    box: Box
+
+    def __post_init__(self) -> None:
+        sized("Glyph.letter", self.letter, 1, 8)
+        sized("Glyph.reader", self.reader, None, 100)
+        within("Glyph.word", self.word, 0, 2000)
+        within("Glyph.place", self.place, 0, 2000)
+        within("Glyph.health", self.health, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """What the client asked for; never changed once submitted.
 
@@ -463,6 +639,9 @@ class Job:
     height: Height asked for, pixels.
     upscale: Enlargement of what is delivered: 1, 2 or 4 times width and height.
     format: File format that is delivered.
+    crops: Aspect ratios, width:height such as 4:5, that the picture will be cropped to about its middle;
+        text must survive each.
+    bleed_px: Pixels at every edge that may be cut off in print; no text may stand there.
     seed: Seed of the first render; later attempts derive theirs from it.
     engine: Engine the client insists on; null lets the routing rules choose.
     files: Files that come with the prompt.
@@ -481,6 +660,8 @@ class Job:
     height: int = 1024
     upscale: int = 1
     format: ImageFormat = ImageFormat.PNG
+    crops: tuple[str, ...] = ()
+    bleed_px: int = 0
     seed: int
     engine: str | None = None
     files: tuple[FileRef, ...] = ()
@@ -497,6 +678,8 @@ class Job:
         within("Job.width", self.width, 64, 8192)
         within("Job.height", self.height, 64, 8192)
         within("Job.upscale", self.upscale, 1, 4)
+        sized("Job.crops", self.crops, None, 16)
+        within("Job.bleed_px", self.bleed_px, 0, 2048)
         within("Job.seed", self.seed, 0, 9007199254740991)
         if self.engine is not None:
             matches("Job.engine", self.engine, r"[a-z0-9][a-z0-9.-]{0,63}")
@@ -505,28 +688,49 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """A verdict and what it rests on.
+class Letter:
+    """One letter of a wanted phrase as it was found, or one too many.
 
-    verdict: Accept, reject or review.
-    defects: What was found; empty on accept.
-    scores: Scores that rank, for example text or aesthetic, 0 to 1.
-    reasons: One sentence for each ground of the verdict.
-    ruleset_id: sha256 of the canonical form of the ruleset that decided.
+    phrase: Phrase of the text contract, counted from 0; -1 for text that belongs to none.
+    place: Character of the phrase, counted from 0; of an extra letter, the character it stands before.
+    state: Right, wrong, missing or extra.
+    wanted: The letter wanted; empty for an extra one.
+    seen: The letter read; empty for a missing one.
+    box: Where it stands, or where a missing one should; null where that is not known.
     """
 
-    verdict: Verdict
-    defects: tuple[Defect, ...]
-    scores: Mapping[str, float] = field(default_factory=dict[str, float])
-    reasons: tuple[str, ...]
-    ruleset_id: str
+    phrase: int
+    place: int
+    state: LetterState
+    wanted: str
+    seen: str
+    box: Box | None = None
 
     def __post_init__(self) -> None:
-        sized("Judgement.defects", self.defects, None, 256)
-        for value in self.scores.values():
-            within("Judgement.scores", value, None, None)
-        sized("Judgement.reasons", self.reasons, None, 64)
-        matches("Judgement.ruleset_id", self.ruleset_id, r"[0-9a-f]{64}")
+        within("Letter.phrase", self.phrase, -1, 1000)
+        within("Letter.place", self.place, 0, 10000)
+        sized("Letter.wanted", self.wanted, None, 8)
+        sized("Letter.seen", self.seen, None, 8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A part of the image that a check found.
+
+    kind: Face, body, the main subject, or a logo-like mark.
+    check: Check that found it.
+    box: Where it stands.
+    score: How sure the check is, 0 to 1.
+    """
+
+    kind: RegionKind
+    check: str
+    box: Box
+    score: float
+
+    def __post_init__(self) -> None:
+        matches("Region.check", self.check, r"[a-z0-9][a-z0-9-]{0,63}")
+        within("Region.score", self.score, 0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -616,19 +820,70 @@ class Inspection:
     measurements: Numbers by check and name.
     reads: What the text readers read.
     errors: Checks that could not measure; they make the verdict a review, never an accept.
+    likelihoods: Wanted phrases that a reader did not read, and how likely it finds them.
+    glyphs: Letters that were read, and how well each is formed.
+    regions: Faces, bodies, the main subject and logo-like marks.
+    logos: Supplied logo files, looked for.
+    opinions: What vision-language models said.
+    phash: 256-bit perceptual hash of the image, in hex; null where it does not decode.
+    neighbour: The asset of the campaign that looks most like it; null without a campaign or a former asset.
     elapsed_ms: Time for all checks, milliseconds.
     """
 
     measurements: tuple[Measurement, ...]
     reads: tuple[TextRead, ...]
     errors: tuple[CheckError, ...]
+    likelihoods: tuple[TextLikelihood, ...] = ()
+    glyphs: tuple[Glyph, ...] = ()
+    regions: tuple[Region, ...] = ()
+    logos: tuple[LogoMatch, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
+    phash: str | None = None
+    neighbour: Neighbour | None = None
     elapsed_ms: float
 
     def __post_init__(self) -> None:
         sized("Inspection.measurements", self.measurements, None, 1000)
         sized("Inspection.reads", self.reads, None, 32)
         sized("Inspection.errors", self.errors, None, 64)
+        sized("Inspection.likelihoods", self.likelihoods, None, 256)
+        sized("Inspection.glyphs", self.glyphs, None, 2000)
+        sized("Inspection.regions", self.regions, None, 256)
+        sized("Inspection.logos", self.logos, None, 16)
+        sized("Inspection.opinions", self.opinions, None, 16)
+        if self.phash is not None:
+            matches("Inspection.phash", self.phash, r"[0-9a-f]{64}")
         within("Inspection.elapsed_ms", self.elapsed_ms, 0, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """A verdict and what it rests on.
+
+    verdict: Accept, reject or review.
+    defects: What was found; empty on accept.
+    scores: Scores that rank, for example text or aesthetic, 0 to 1.
+    reasons: One sentence for each ground of the verdict.
+    letters: Every wanted letter and every letter too many, as the best reading shows them.
+    audit: Whether a hash chose the asset for a person to label afterwards, whatever the verdict.
+    ruleset_id: sha256 of the canonical form of the ruleset that decided.
+    """
+
+    verdict: Verdict
+    defects: tuple[Defect, ...]
+    scores: Mapping[str, float] = field(default_factory=dict[str, float])
+    reasons: tuple[str, ...]
+    letters: tuple[Letter, ...] = ()
+    audit: bool = False
+    ruleset_id: str
+
+    def __post_init__(self) -> None:
+        sized("Judgement.defects", self.defects, None, 256)
+        for value in self.scores.values():
+            within("Judgement.scores", value, None, None)
+        sized("Judgement.reasons", self.reasons, None, 64)
+        sized("Judgement.letters", self.letters, None, 2000)
+        matches("Judgement.ruleset_id", self.ruleset_id, r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -758,6 +1013,80 @@ class AssetHeld:
         matches("AssetHeld.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
         within("AssetHeld.at_ms", self.at_ms, 0, 9223372036854775807)
         sized("AssetHeld.hold_id", self.hold_id, 1, 100)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetLabelled:
+    """A person says whether an asset is sound; the ground truth that thresholds are calibrated on.
+
+    event_id: Id of this label.
+    at_ms: When it was given, milliseconds since 1970 UTC.
+    job_id: Job.
+    asset_sha256: Asset that was looked at.
+    source: A reviewer who had to decide, or a random audit.
+    defects: Failure modes that the person sees; empty for a sound asset.
+    who: Who says so.
+    why: In their words; may be empty.
+    """
+
+    event_id: str
+    at_ms: int
+    job_id: str
+    asset_sha256: str
+    source: LabelSource
+    defects: tuple[str, ...] = ()
+    who: str
+    why: str = ""
+
+    def __post_init__(self) -> None:
+        matches(
+            "AssetLabelled.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+        )
+        within("AssetLabelled.at_ms", self.at_ms, 0, 9223372036854775807)
+        matches("AssetLabelled.job_id", self.job_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        matches("AssetLabelled.asset_sha256", self.asset_sha256, r"[0-9a-f]{64}")
+        sized("AssetLabelled.defects", self.defects, None, 32)
+        sized("AssetLabelled.who", self.who, 1, 200)
+        sized("AssetLabelled.why", self.why, None, 2000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetLook:
+    """How an accepted asset looks, for those of its campaign that come after it; the key is the job.
+
+    event_id: Id of this record.
+    at_ms: When it was accepted, milliseconds since 1970 UTC.
+    job_id: Job.
+    campaign: Its campaign.
+    engine: Engine that rendered it.
+    asset_sha256: The asset.
+    phash: 256-bit perceptual hash, in hex.
+    palette_distance: Mean CIEDE2000 of its main colours to the brand's swatches; null without a brand.
+    colour: Mean colour in CIELAB: L*, a*, b*; empty where it was not measured.
+    """
+
+    event_id: str
+    at_ms: int
+    job_id: str
+    campaign: str
+    engine: str
+    asset_sha256: str
+    phash: str | None = None
+    palette_distance: float | None = None
+    colour: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        matches("AssetLook.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        within("AssetLook.at_ms", self.at_ms, 0, 9223372036854775807)
+        matches("AssetLook.job_id", self.job_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        sized("AssetLook.campaign", self.campaign, 1, 200)
+        sized("AssetLook.engine", self.engine, None, 100)
+        matches("AssetLook.asset_sha256", self.asset_sha256, r"[0-9a-f]{64}")
+        if self.phash is not None:
+            matches("AssetLook.phash", self.phash, r"[0-9a-f]{64}")
+        if self.palette_distance is not None:
+            within("AssetLook.palette_distance", self.palette_distance, None, None)
+        sized("AssetLook.colour", self.colour, None, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1212,6 +1541,8 @@ class TouchUpReported:
 Event = (
     AssetApproved
     | AssetHeld
+    | AssetLabelled
+    | AssetLook
     | AssetRejected
     | DeadLetter
     | HoldChanged

@@ -26,7 +26,7 @@ from PIL import Image
 
 from schemas.events import Measurement
 from workers.checks.pixels import luma
-from workers.checks.port import Decoded, Pixels, Subject
+from workers.checks.port import NOTHING, Decoded, Findings, Pixels, Subject
 
 SIDE: Final = 512
 """Larger pictures are averaged down by a whole factor first: sharpness then means what is seen at that size."""
@@ -50,10 +50,10 @@ class AestheticCheck:
 
     name = "aesthetic"
 
-    def measure(self, subject: Subject) -> tuple[Measurement, ...]:
+    def measure(self, subject: Subject) -> Findings:
         """Score 0 to 1, colourfulness in levels, contrast 0 to 0.5, sharpness in levels squared, clipped_share."""
         if not isinstance(subject.image, Decoded):
-            return ()
+            return NOTHING
         pixels = reduced(subject.image.pixels)
         plane = luma(pixels)
         parts = {
@@ -63,7 +63,9 @@ class AestheticCheck:
             "clipped_share": clipped_share(pixels),
         }
         numbers = {"score": score(**parts), **parts}
-        return tuple(Measurement(check=self.name, name=name, value=value) for name, value in numbers.items())
+        return Findings(
+            measurements=tuple(Measurement(check=self.name, name=n, value=value) for n, value in numbers.items())
+        )
 
 
 def reduced(pixels: Pixels) -> Pixels:

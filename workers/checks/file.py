@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.events import Measurement
-from workers.checks.port import Decoded, Subject
+from workers.checks.port import NOTHING, Decoded, Findings, Subject
 
 
 class BytesCheck:
@@ -11,7 +11,7 @@ class BytesCheck:
 
     name = "bytes"
 
-    def measure(self, subject: Subject) -> tuple[Measurement, ...]:
+    def measure(self, subject: Subject) -> Findings:
         """Numbers: decodes (0 or 1), size_bytes, and where it decodes format_matches (0 or 1)."""
         found = [
             Measurement(check=self.name, name="decodes", value=float(isinstance(subject.image, Decoded))),
@@ -21,7 +21,7 @@ class BytesCheck:
         if isinstance(subject.image, Decoded) and declared is not None:
             same = declared.media_type == subject.image.media_type
             found.append(Measurement(check=self.name, name="format_matches", value=float(same)))
-        return tuple(found)
+        return Findings(measurements=tuple(found))
 
 
 class SizeCheck:
@@ -29,14 +29,16 @@ class SizeCheck:
 
     name = "size"
 
-    def measure(self, subject: Subject) -> tuple[Measurement, ...]:
+    def measure(self, subject: Subject) -> Findings:
         """width_px and height_px."""
         if not isinstance(subject.image, Decoded):
-            return ()
+            return NOTHING
         height, width = subject.image.pixels.shape[:2]
-        return (
-            Measurement(check=self.name, name="width_px", value=float(width)),
-            Measurement(check=self.name, name="height_px", value=float(height)),
+        return Findings(
+            measurements=(
+                Measurement(check=self.name, name="width_px", value=float(width)),
+                Measurement(check=self.name, name="height_px", value=float(height)),
+            )
         )
 
 
@@ -45,13 +47,15 @@ class LatentsCheck:
 
     name = "latents"
 
-    def measure(self, subject: Subject) -> tuple[Measurement, ...]:
+    def measure(self, subject: Subject) -> Findings:
         """Numbers: finite (0 or 1), std and absmax; nothing for engines that have no latents."""
         latents = subject.rendering.latents
         if latents is None:
-            return ()
-        return (
-            Measurement(check=self.name, name="finite", value=float(latents.finite)),
-            Measurement(check=self.name, name="std", value=latents.std),
-            Measurement(check=self.name, name="absmax", value=latents.absmax),
+            return NOTHING
+        return Findings(
+            measurements=(
+                Measurement(check=self.name, name="finite", value=float(latents.finite)),
+                Measurement(check=self.name, name="std", value=latents.std),
+                Measurement(check=self.name, name="absmax", value=latents.absmax),
+            )
         )

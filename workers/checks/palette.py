@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from schemas.events import Measurement
-from workers.checks.port import Decoded, Pixels, Subject
+from workers.checks.port import NOTHING, Decoded, Findings, Pixels, Subject
 from workers.colour import Floats, delta_e00, hex_to_rgb, srgb_to_lab
 
 COLOURS: Final = 6
@@ -25,13 +25,13 @@ class PaletteCheck:
 
     name = "palette"
 
-    def measure(self, subject: Subject) -> tuple[Measurement, ...]:
+    def measure(self, subject: Subject) -> Findings:
         """Numbers: delta_e00_mean and delta_e00_p90 by area where the brand has swatches, and cast.
 
         Raises Poison where a swatch is no #rrggbb.
         """
         if not isinstance(subject.image, Decoded):
-            return ()
+            return NOTHING
         lab = srgb_to_lab(_sampled(subject.image.pixels)).reshape(-1, 3)
         found = [Measurement(check=self.name, name="cast", value=cast_of(lab))]
         if subject.palette:
@@ -42,7 +42,7 @@ class PaletteCheck:
             p90 = distance[worst][np.searchsorted(np.cumsum(shares[worst]), PERCENTILE - 1e-9)]
             found.append(Measurement(check=self.name, name="delta_e00_mean", value=float(distance @ shares)))
             found.append(Measurement(check=self.name, name="delta_e00_p90", value=float(p90)))
-        return tuple(found)
+        return Findings(measurements=tuple(found))
 
 
 def _sampled(pixels: Pixels) -> Pixels:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.events import Measurement
-from workers.checks.port import Decoded, Pixels, Subject
+from workers.checks.port import NOTHING, Decoded, Findings, Pixels, Subject
 
 Plane = npt.NDArray[np.float32]
 """One plane, shape (height, width), levels 0 to 255."""
@@ -45,15 +45,17 @@ class BlankCheck:
 
     name = "blank"
 
-    def measure(self, subject: Subject) -> tuple[Measurement, ...]:
+    def measure(self, subject: Subject) -> Findings:
         """luma_mean and luma_std in levels 0 to 255, and flat_share of pixels like their neighbours."""
         if not isinstance(subject.image, Decoded):
-            return ()
+            return NOTHING
         plane = luma(thinned(subject.image.pixels))
-        return (
-            Measurement(check=self.name, name="luma_mean", value=float(plane.mean())),
-            Measurement(check=self.name, name="luma_std", value=float(plane.std())),
-            Measurement(check=self.name, name="flat_share", value=flat_share(plane)),
+        return Findings(
+            measurements=(
+                Measurement(check=self.name, name="luma_mean", value=float(plane.mean())),
+                Measurement(check=self.name, name="luma_std", value=float(plane.std())),
+                Measurement(check=self.name, name="flat_share", value=flat_share(plane)),
+            )
         )
 
 
@@ -62,22 +64,26 @@ class NoiseCheck:
 
     name = "noise"
 
-    def measure(self, subject: Subject) -> tuple[Measurement, ...]:
+    def measure(self, subject: Subject) -> Findings:
         """Numbers: block_correlation and corner_share 0 to 1, luma_deviation in levels, calm_share 0 to 1.
 
         A picture with calm areas is no noise: its block_correlation is then 1 and its corner_share 0.
         """
         if not isinstance(subject.image, Decoded):
-            return ()
+            return NOTHING
         pixels = thinned(subject.image.pixels)
         plane = luma(pixels)
         calm = calm_share(plane)
         noisy = calm <= CALM_SHARE
-        return (
-            Measurement(check=self.name, name="block_correlation", value=block_correlation(plane) if noisy else 1.0),
-            Measurement(check=self.name, name="corner_share", value=corner_share(pixels) if noisy else 0.0),
-            Measurement(check=self.name, name="luma_deviation", value=luma_deviation(plane)),
-            Measurement(check=self.name, name="calm_share", value=calm),
+        return Findings(
+            measurements=(
+                Measurement(
+                    check=self.name, name="block_correlation", value=block_correlation(plane) if noisy else 1.0
+                ),
+                Measurement(check=self.name, name="corner_share", value=corner_share(pixels) if noisy else 0.0),
+                Measurement(check=self.name, name="luma_deviation", value=luma_deviation(plane)),
+                Measurement(check=self.name, name="calm_share", value=calm),
+            )
         )
 
 

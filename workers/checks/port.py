@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from schemas.events import Measurement, Rendering, RenderRequest, TextRead
+from schemas.events import (
+    Glyph,
+    LogoMatch,
+    Measurement,
+    Neighbour,
+    Opinion,
+    Region,
+    Rendering,
+    RenderRequest,
+    TextRead,
+)
 
 Pixels = npt.NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
@@ -47,6 +58,8 @@ class Subject:
     request: The attempt, with the text contract.
     rendering: What the renderer declared.
     palette: Brand swatches as #rrggbb; empty where the brand has none.
+    reads: What the text readers read; empty where text is not read.
+    files: Bytes of the files that came with the prompt, by their sha256; those that nobody could fetch are missing.
     """
 
     data: bytes
@@ -54,6 +67,24 @@ class Subject:
     request: RenderRequest
     rendering: Rendering
     palette: tuple[str, ...] = ()
+    reads: tuple[TextRead, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What one check found. All is measured, nothing judged; boxes are in pixels of the decoded image."""
+
+    measurements: tuple[Measurement, ...] = ()
+    glyphs: tuple[Glyph, ...] = ()
+    regions: tuple[Region, ...] = ()
+    logos: tuple[LogoMatch, ...] = ()
+    opinions: tuple[Opinion, ...] = ()
+    phash: str | None = None
+    neighbour: Neighbour | None = None
+
+
+NOTHING: Final = Findings()
 
 
 class Check(Protocol):
@@ -64,8 +95,11 @@ class Check(Protocol):
         """Name in the failure-mode catalogue."""
         ...
 
-    def measure(self, subject: Subject) -> Sequence[Measurement]:
-        """The numbers; none where there is nothing to measure. Raises Poison where it cannot measure."""
+    def measure(self, subject: Subject) -> Findings:
+        """What it finds; NOTHING where there is nothing to measure. Raises Poison where it cannot measure.
+
+        Text has been read by then: `subject.reads` holds it.
+        """
         ...
 
 

@@ -10,8 +10,8 @@ from PIL import Image, ImageFilter
 
 from tests.corpus import Kind, draw, rendering_for, request_for
 from workers.checks import aesthetic
-from workers.checks.measure import CHECKS
 from workers.checks.port import Broken, Decoded, Pixels, Subject
+from workers.checks.registry import CHECKS
 
 PARTS = {"score", "colourfulness", "contrast", "sharpness", "clipped_share"}
 SEEDS = range(6)
@@ -20,7 +20,7 @@ SEEDS = range(6)
 def numbers(pixels: Pixels) -> dict[str, float]:
     image = Decoded(pixels=pixels, media_type="image/png")
     subject = Subject(data=b"", image=image, request=request_for(()), rendering=rendering_for(b""))
-    return {m.name: m.value for m in CHECKS["aesthetic"].measure(subject)}
+    return {m.name: m.value for m in CHECKS["aesthetic"].measure(subject).measurements}
 
 
 def poster(seed: int, side: int = 512) -> Pixels:
@@ -106,7 +106,7 @@ def test_a_picture_twice_the_size_is_measured_at_the_same_scale():
 
 def test_what_did_not_decode_has_no_score():
     subject = Subject(data=b"", image=Broken(reason="cut"), request=request_for(()), rendering=rendering_for(b""))
-    assert CHECKS["aesthetic"].measure(subject) == ()
+    assert CHECKS["aesthetic"].measure(subject).measurements == ()
 
 
 def test_it_takes_little_time():

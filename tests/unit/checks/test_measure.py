@@ -7,8 +7,9 @@ import pytest
 from schemas.errors import BadConfig
 from schemas.events import Inspection, LatentStats, TextRead, Word
 from tests.corpus import Kind, draw, rendering_for, request_for
-from workers.checks.measure import CHECKS, TEXT, inspect_asset
+from workers.checks.measure import TEXT, inspect_asset
 from workers.checks.port import Pixels, TextReader
+from workers.checks.registry import CHECKS
 
 ALL = (*CHECKS, TEXT)
 POSTER = draw(3, Kind.RIGHT, size=(256, 320)).png()

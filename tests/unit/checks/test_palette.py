@@ -15,7 +15,7 @@ from workers.colour import srgb_to_lab
 def numbers(pixels: Pixels, palette: tuple[str, ...]) -> dict[str, float]:
     image = Decoded(pixels=pixels, media_type="image/png")
     subject = Subject(data=b"", image=image, request=request_for(()), rendering=rendering_for(b""), palette=palette)
-    return {m.name: m.value for m in PaletteCheck().measure(subject)}
+    return {m.name: m.value for m in PaletteCheck().measure(subject).measurements}
 
 
 def halves(first: tuple[int, int, int], second: tuple[int, int, int], share: float = 0.5) -> Pixels:

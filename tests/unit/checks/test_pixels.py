@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from tests.corpus import Kind, draw, rendering_for, request_for
-from workers.checks.measure import CHECKS
 from workers.checks.port import Broken, Decoded, Pixels, Subject
+from workers.checks.registry import CHECKS
 
 SIDE = 512
 
@@ -16,7 +16,7 @@ SIDE = 512
 def numbers(check: str, pixels: Pixels) -> dict[str, float]:
     image = Decoded(pixels=pixels, media_type="image/png")
     subject = Subject(data=b"", image=image, request=request_for(()), rendering=rendering_for(b""))
-    return {m.name: m.value for m in CHECKS[check].measure(subject)}
+    return {m.name: m.value for m in CHECKS[check].measure(subject).measurements}
 
 
 def plain(level: int) -> Pixels:
@@ -119,4 +119,4 @@ def test_tiny_pictures_are_measured(shape: tuple[int, int]) -> None:
 def test_bytes_that_do_not_decode_give_no_pixel_numbers() -> None:
     subject = Subject(data=b"x", image=Broken(reason=""), request=request_for(()), rendering=rendering_for(b"x"))
     for check in ("blank", "noise", "palette", "size"):
-        assert CHECKS[check].measure(subject) == ()
+        assert CHECKS[check].measure(subject).measurements == ()

@@ -175,7 +175,7 @@ def test_the_command_writes_all_that_hangs_on_a_schema(
     change("PromptSeen", lambda s: s["fields"].append(field("x", type="string", default="")))
     main([], schema_copy)
     said = capsys.readouterr().out.splitlines()
-    assert said == ["PromptSeen.v2: id 19", "golden PromptSeen.v2.full", "golden PromptSeen.v2.bare"]
+    assert said == ["PromptSeen.v2: id 21", "golden PromptSeen.v2.full", "golden PromptSeen.v2.bare"]
     assert "    x: str = ''" in events_source(schema_copy)
     assert '    x: str = ""' in (schema_copy / "events.py").read_text(encoding="utf-8")
     added = next(v for v in files.read_lock(schema_copy) if v.version == 2)
