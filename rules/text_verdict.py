@@ -50,6 +50,17 @@ def judge_text(
     return finding
 
 
+def is_sure(reads: Sequence[TextRead], request: RenderRequest, thresholds: Thresholds, height_px: int) -> bool:
+    """Whether a further look could change nothing: what was read so far is accepted, or refused, beyond doubt.
+
+    Called after each look with all reads so far; `height_px` is the height of the picture that was read.
+    """
+    if not reads:
+        return False
+    finding = judge_text(reads, request, thresholds, height_px)
+    return not finding.defects and not finding.doubts
+
+
 def _judge_phrase(
     phrase: Phrase, shown: Sequence[Shown], lane: Lane, thresholds: Thresholds, finding: TextFinding
 ) -> None:

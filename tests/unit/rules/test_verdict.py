@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rules.text_verdict import is_sure
 from rules.verdict import judge
 from schemas.events import (
     CheckError,
@@ -371,3 +372,11 @@ def test_what_is_enlarged_is_wanted_at_the_size_it_is_delivered_in(upscale: int,
     assert judged.verdict is verdict
     if verdict is Verdict.REJECT:
         assert "4096 x 4096 were asked for" in judged.defects[0].evidence
+
+
+def test_a_further_look_is_needed_until_what_was_read_is_sure():
+    height = 1024
+    request = routed(POSTER)
+    assert not is_sure((), request, ruleset().thresholds, height)
+    assert is_sure((read("FRESH COFFEE"),), request, ruleset().thresholds, height)
+    assert not is_sure((read("FRESH COFFE"),), request, ruleset().thresholds, height)
