@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from ops.job_files import JobFile, check_together, read_file
+from rules.composition import framing_reasons, ratio_of
 from rules.files import UPSCALES
 from schemas import ids
 from schemas.errors import Poison
@@ -21,7 +22,7 @@ MAX_LINE_CHARS: Final = 200_000
 DEFAULT_SIZE: Final = 1024
 FIELDS: Final = (
     "prompt", "idempotency_key", "campaign", "brand", "lane", "required_text", "negative_prompt",
-    "width", "height", "upscale", "format", "seed", "engine", "files",
+    "width", "height", "upscale", "format", "crops", "bleed_px", "seed", "engine", "files",
 )  # fmt: skip
 SHAPES: Final[Mapping[str, tuple[type, str]]] = {
     "prompt": (str, "a string"),
@@ -35,6 +36,8 @@ SHAPES: Final[Mapping[str, tuple[type, str]]] = {
     "height": (int, "a whole number of pixels"),
     "upscale": (int, "1, 2 or 4"),
     "format": (str, "png, jpeg or webp"),
+    "crops": (list, 'a list of ratios, such as ["4:5", "1.91:1"]'),
+    "bleed_px": (int, "a whole number of pixels"),
     "seed": (int, "a whole number"),
     "engine": (str, "the id of an engine profile"),
     "files": (list, 'a list of {"role": …, "path": …}'),
@@ -105,11 +108,15 @@ def _parse(line: str, place: str, folder: Path, now_ms: int) -> Draft:
         height=fields.get("height", DEFAULT_SIZE),
         upscale=_upscale(fields.get("upscale", 1)),
         format=_named("format", fields.get("format", ImageFormat.PNG.value), ImageFormat),
+        crops=tuple(_crop(c) for c in fields.get("crops", ())),
+        bleed_px=fields.get("bleed_px", 0),
         # Where none is given the seed follows from the job, so that the same key draws the same picture.
         seed=fields.get("seed", uuid.UUID(job_id).int % 2**31),
         engine=fields.get("engine"),
         submitted_at_ms=now_ms,
     )
+    if reasons := list(framing_reasons(job)):
+        raise Poison(" ".join(reasons))
     files = tuple(read_file(entry, folder) for entry in fields.get("files", ()))
     check_together(files, (job.width, job.height))
     return Draft(place=place, job=job, files=files)
@@ -134,6 +141,12 @@ def _named(field: str, name: str, names: type[Named]) -> Named:
         return names(name)
     except ValueError:
         raise Poison(f'"{field}" is "{name}", want {" or ".join(names)}') from None
+
+
+def _crop(ratio: object) -> str:
+    if not isinstance(ratio, str) or ratio_of(ratio) is None:
+        raise Poison(f'"crops" holds {json.dumps(ratio)[:80]}, want width:height such as "4:5", 1:20 to 20:1')
+    return ratio
 
 
 def _upscale(times: int) -> int:

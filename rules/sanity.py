@@ -9,6 +9,7 @@ from typing import Final
 
 from rules.brands import Brand
 from rules.characters import View, bidi, composed, hidden, mixed_words, skeleton, without_hidden
+from rules.composition import framing_reasons
 from rules.contract import text_contract
 from rules.files import file_reasons
 from rules.lexicon import file_tag, find_words
@@ -110,7 +111,7 @@ def _frame(job: Job, brand: Brand | None, ruleset: Ruleset, notes: _Notes) -> No
         notes.raise_to(Risk.REFUSED, f"There is no brand {job.brand!r}; {mend} Leave brand away for work without one.")
     for file in job.files:
         notes.field(file_tag(file.role), file.name)
-    for reason in file_reasons(job, ruleset.postprocess):
+    for reason in (*file_reasons(job, ruleset.postprocess), *framing_reasons(job)):
         notes.raise_to(Risk.REFUSED, reason)
     for text in job.required_text:
         if not without_hidden(text).strip():

@@ -37,8 +37,9 @@ def submit(
     A line is a JSON object: {"prompt": "a red tent", "required_text": ["SLEEP"]}.
     Beside prompt it may hold idempotency_key, campaign, brand, lane (critical,
     exploratory), required_text, negative_prompt, width, height, upscale (1, 2,
-    4), format (png, jpeg, webp), seed, engine, and files, a list of
-    {"role": …, "path": …}: paths start in the folder of the file of jobs, roles
+    4), format (png, jpeg, webp), crops (["4:5", "1.91:1"]: ratios it will be
+    cropped to about its middle), bleed_px (what may be trimmed off each edge),
+    seed, engine, and files, a list of {"role": …, "path": …}: paths start in the folder of the file of jobs, roles
     are logo, layout, init_image, mask, style_reference and colour_mask.
     """
     drafts = _drafts(file)

@@ -29,7 +29,7 @@ def test_a_whole_line_becomes_a_job(tmp_path: Path) -> None:
     line = {
         "prompt": "a red tent", "idempotency_key": "k1", "campaign": "c", "brand": "b", "lane": "critical",
         "required_text": ["SLEEP"], "negative_prompt": "n", "width": 640, "height": 480, "seed": 7, "upscale": 2,
-        "format": "webp",
+        "format": "webp", "crops": ["4:5", "1.91:1"], "bleed_px": 36,
         "engine": "typeset", "files": [{"role": "logo", "path": "logo.png"}],
     }  # fmt: skip
     draft = parse(line, tmp_path)
@@ -38,6 +38,7 @@ def test_a_whole_line_becomes_a_job(tmp_path: Path) -> None:
     assert job.job_id == ids.job_id("k1")
     assert (job.lane, job.required_text, job.width, job.height, job.seed) == (Lane.CRITICAL, ("SLEEP",), 640, 480, 7)
     assert (job.upscale, job.format) == (2, ImageFormat.WEBP)
+    assert (job.crops, job.bleed_px) == (("4:5", "1.91:1"), 36)
     logo = JobFile(role=FileRole.LOGO, path=tmp_path / "logo.png", media_type="image/png", size=(10, 10))
     assert draft.files == (logo,)
     assert submitted(job) == submitted(job)
@@ -68,6 +69,15 @@ def test_the_same_key_gives_the_same_job_and_seed() -> None:
         ({"prompt": "x", "upscale": 3}, '"upscale" is 3, want 1 or 2 or 4'),
         ({"prompt": "x", "upscale": 2.0}, "want 1, 2 or 4"),
         ({"prompt": "x", "format": "gif"}, '"format" is "gif", want png or jpeg or webp'),
+        ({"prompt": "x", "crops": "4:5"}, '"crops" is "4:5", want a list of ratios'),
+        ({"prompt": "x", "crops": ["0:5"]}, '"crops" holds "0:5", want width:height such as "4:5", 1:20 to 20:1'),
+        ({"prompt": "x", "crops": ["a:b"]}, '"crops" holds "a:b", want width:height'),
+        ({"prompt": "x", "crops": [4]}, '"crops" holds 4, want width:height'),
+        ({"prompt": "x", "crops": ["100:1"]}, '"crops" holds "100:1", want width:height'),
+        ({"prompt": "x", "crops": ["4:5"] * 17}, "Job.crops"),
+        ({"prompt": "x", "bleed_px": "3mm"}, "want a whole number of pixels"),
+        ({"prompt": "x", "bleed_px": -1}, "Job.bleed_px=-1, want 0..2048"),
+        ({"prompt": "x", "bleed_px": 300}, "ask for 256 at most or a larger picture"),
         ({"prompt": "x", "required_text": [""]}, "want a list of strings"),
         ({"prompt": "x", "files": ["a.png"]}, "want {"),
         ({"prompt": "x", "files": [{"role": "logos", "path": "a.png"}]}, "want one of logo"),

@@ -1,0 +1,182 @@
+"""Composition: how sharp the edges are, how far the tones reach, and where the main subject stands.
+
+The subject is found by colour contrast: each pixel's Mahalanobis distance from the colours along the picture's border,
+after the boundary prior of Wei and others, Geodesic saliency using background priors, 2012, as Zhang and others use it
+beside the minimum barrier distance, Minimum barrier salient object detection at 80 FPS, 2015. To it comes the spectral
+residual of Hou and Zhang, Saliency detection: a spectral residual approach, 2007, which finds what is unusual where the
+border is busy. Lettering that was read is no subject, so its boxes count nothing.
+
+What the numbers mean for a picture is for the rules to say; boxes of text, faces and logos are compared there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from schemas.events import Box, Measurement, Region, RegionKind, TextRead
+from workers.checks.aesthetic import reduced
+from workers.checks.pixels import luma
+from workers.checks.port import NOTHING, Decoded, Findings, Pixels, Subject
+
+Plane = npt.NDArray[np.float32]
+"""One plane, shape (height, width)."""
+
+MAP_SIDE: Final = 96
+"""Longer side of the saliency map, pixels: subjects are looked for, not details."""
+RESIDUAL_SIDE: Final = 64
+"""Side of the square that the spectral residual is taken of, as in the paper."""
+BORDER: Final = 0.06
+"""Width of the border that counts as background, as a share of the shorter side."""
+SUBJECT_SHARE: Final = 0.5
+"""A pixel belongs to the subject from this share of the map's strongest value on."""
+TAILS: Final = (0.001, 0.999)
+"""Darkest and lightest parts: a thousandth of the picture each, so that small print on a page has its range."""
+EDGE_REACH_PX: Final = 4
+"""Half the window, pixels, in which an edge has its rise; wider edges are soft by any measure."""
+STRONGEST: Final = 0.002
+"""Share of the pixels, those with the steepest slopes, whose edges are measured: a picture is as sharp as the
+sharpest thing in it, for what lies behind may be out of focus."""
+LEAST_RISE: Final = 12.0
+"""Levels that an edge must rise to be measured; less is grain."""
+
+
+class CompositionCheck:
+    """What a picture's frame holds."""
+
+    name = "composition"
+
+    def measure(self, subject: Subject) -> Findings:
+        """Numbers and the main subject's box.
+
+        edge_width_px at a longer side of 512; luma_range, subject_x, subject_y and subject_share as shares, 0 to 1.
+        """
+        if not isinstance(subject.image, Decoded):
+            return NOTHING
+        pixels = subject.image.pixels
+        small = reduced(pixels)
+        plane = luma(small)
+        saliency = saliency_map(small, subject.reads, pixels.shape[1] / small.shape[1])
+        x, y, box = placed(saliency)
+        height, width = pixels.shape[:2]
+        left, top, right, bottom = box
+        found = Box(
+            left=int(left * width), top=int(top * height), right=round(right * width), bottom=round(bottom * height)
+        )
+        inside = saliency[
+            int(top * saliency.shape[0]) : round(bottom * saliency.shape[0]),
+            int(left * saliency.shape[1]) : round(right * saliency.shape[1]),
+        ]
+        numbers = {
+            "edge_width_px": edge_width(plane),
+            "luma_range": float(np.diff(np.quantile(plane, TAILS))[0]) / 255,
+            "subject_x": x,
+            "subject_y": y,
+            "subject_share": (right - left) * (bottom - top),
+        }
+        return Findings(
+            measurements=tuple(Measurement(check=self.name, name=n, value=v) for n, v in numbers.items()),
+            regions=(
+                Region(
+                    kind=RegionKind.SUBJECT,
+                    check=self.name,
+                    box=found,
+                    score=min(1.0, float(inside.sum() / max(1e-6, saliency.sum()))),
+                ),
+            ),
+        )
+
+
+def edge_width(plane: Plane) -> float:
+    """Width of the sharpest edges, pixels: their rise over their slope, the median of the steepest in the picture.
+
+    1 is as sharp as pixels can be, a Gaussian blur of deviation s gives about 2.5 s. 0 where there is no edge: an
+    even picture is not blurred, and the blank check sees it.
+    """
+    if min(plane.shape) < 2 * EDGE_REACH_PX:
+        return 0.0
+    across, down = (cv2.Sobel(plane, cv2.CV_32F, *d, ksize=1) / 2 for d in ((1, 0), (0, 1)))
+    slope = np.hypot(across, down)
+    count = max(16, int(STRONGEST * slope.size))
+    steepest = np.argpartition(slope.ravel(), -count)[-count:]
+    window = np.ones((2 * EDGE_REACH_PX + 1,) * 2, dtype=np.uint8)
+    rise = (cv2.dilate(plane, window) - cv2.erode(plane, window)).ravel()[steepest]
+    clear = rise >= LEAST_RISE
+    if not clear.any():
+        return 0.0
+    return float(np.median(rise[clear] / np.maximum(slope.ravel()[steepest][clear], 1e-3)))
+
+
+def saliency_map(pixels: Pixels, reads: Sequence[TextRead], scale: float) -> Plane:
+    """How much each place draws the eye, 0 to 1, longer side 96; `scale` is pixels of the reads' boxes per pixel."""
+    factor = MAP_SIDE / max(pixels.shape[:2])
+    size = (max(8, round(pixels.shape[1] * factor)), max(8, round(pixels.shape[0] * factor)))
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    out = _stretched(_from_border(lab)) * (0.5 + 0.5 * _stretched(_residual(lab, size)))
+    shown = np.ones(out.shape, dtype=np.float32)
+    for read in reads:
+        for word in read.words:
+            corners = np.array(word.box, dtype=np.float32).reshape(-1, 2) * (factor / scale)
+            cv2.fillPoly(shown, [np.round(corners).astype(np.int32)], (0.0,))
+    blurred = cv2.GaussianBlur(out * shown, (0, 0), MAP_SIDE / 32)
+    return _stretched(np.asarray(blurred, dtype=np.float32))
+
+
+def placed(saliency: Plane) -> tuple[float, float, tuple[float, float, float, float]]:
+    """Centre x and y of what is salient, and left, top, right, bottom of the main piece, all as shares of the sides.
+
+    Where nothing is salient it is the middle and the whole picture.
+    """
+    height, width = saliency.shape
+    strong = (saliency >= SUBJECT_SHARE).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(strong)
+    if count < 2:
+        return 0.5, 0.5, (0.0, 0.0, 1.0, 1.0)
+    mass = np.bincount(labels.ravel(), weights=saliency.ravel(), minlength=count)
+    main = 1 + int(mass[1:].argmax())
+    weights = np.where(labels == main, saliency, 0)
+    x = float((weights.sum(axis=0) * (np.arange(width) + 0.5)).sum() / weights.sum() / width)
+    y = float((weights.sum(axis=1) * (np.arange(height) + 0.5)).sum() / weights.sum() / height)
+    left, top, wide, high = (int(v) for v in stats[main][:4])
+    return x, y, (left / width, top / height, (left + wide) / width, (top + high) / height)
+
+
+def _from_border(lab: Plane) -> Plane:
+    """Mahalanobis distance of each pixel from the nearest of the four sides' colours."""
+    height, width = lab.shape[:2]
+    reach = max(1, round(BORDER * min(height, width)))
+    distances: list[Plane] = []
+    for side in (lab[:reach], lab[-reach:], lab[:, :reach], lab[:, -reach:]):
+        colours = side.reshape(-1, 3)
+        spread = np.cov(colours, rowvar=False) + 25.0 * np.eye(3)  # five levels of L*a*b* are no difference
+        off = lab - colours.mean(axis=0)
+        distances.append(np.sqrt(np.einsum("hwi,ij,hwj->hw", off, np.linalg.inv(spread), off)).astype(np.float32))
+    # Of the four sides the one farthest off is left out: a subject may reach over one of them.
+    return np.sort(np.array(distances), axis=0)[:3].mean(axis=0)
+
+
+def _residual(lab: Plane, size: tuple[int, int]) -> Plane:
+    """Spectral residual of the three planes, each by its deviation."""
+    square = cv2.resize(lab, (RESIDUAL_SIDE, RESIDUAL_SIDE), interpolation=cv2.INTER_AREA)
+    out = np.zeros((RESIDUAL_SIDE, RESIDUAL_SIDE), dtype=np.float32)
+    for i in range(3):
+        spectrum = np.fft.fft2(square[:, :, i])
+        log = np.log(np.abs(spectrum) + 1e-6).astype(np.float32)
+        residual = log - cv2.blur(log, (3, 3))
+        back = np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))
+        out += float(square[:, :, i].std()) * (np.abs(back) ** 2).astype(np.float32)
+    out = cv2.GaussianBlur(out, (0, 0), 2.5)
+    return np.asarray(cv2.resize(out, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def _stretched(plane: Plane) -> Plane:
+    """Brought to 0..1 between its least and its 99th percentile; all 0 for an even plane."""
+    low, high = float(plane.min()), float(np.quantile(plane, 0.99))
+    if high - low < 1e-6:
+        return np.zeros_like(plane)
+    return np.clip((plane - low) / (high - low), 0, 1).astype(np.float32)
