@@ -10,7 +10,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from schemas.errors import BadConfig
-from workers.checks.port import Pixels, TextReader
+from schemas.events import TextRead
+from workers.checks.port import Pixels, Scene, TextReader
 from workers.checks.readers import READERS, open_readers
 
 LINES = ("SUMMER SALE", "Fresh Coffee 60% OFF", "Saturday 14 June")
@@ -22,6 +23,11 @@ def poster(lines: tuple[str, ...] = LINES, size: tuple[int, int] = (640, 480), p
     for i, line in enumerate(lines):
         pen.text((points, points + i * points * 2), line, font=ImageFont.load_default(points), fill=(25, 30, 70))
     return np.asarray(art)
+
+
+def read(reader: TextReader, pixels: Pixels) -> TextRead:
+    (only,) = reader.read([Scene(pixels=pixels)])
+    return only
 
 
 @pytest.fixture(
@@ -36,16 +42,16 @@ def reader(request: pytest.FixtureRequest) -> TextReader:
 
 def test_it_is_called_what_it_was_opened_as(reader: TextReader) -> None:
     assert reader.name in READERS
-    assert reader.read(poster(())).reader == reader.name
+    assert read(reader, poster(())).reader == reader.name
 
 
 def test_it_reads_plain_lettering_to_the_letter_and_in_order(reader: TextReader) -> None:
-    assert " ".join(w.text for w in reader.read(poster()).words) == " ".join(LINES)
+    assert " ".join(w.text for w in read(reader, poster()).words) == " ".join(LINES)
 
 
 def test_boxes_lie_in_the_picture_and_on_the_letters(reader: TextReader) -> None:
     pixels = poster()
-    for word in reader.read(pixels).words:
+    for word in read(reader, pixels).words:
         xs, ys = word.box[0::2], word.box[1::2]
         assert 0 <= min(xs) < max(xs) <= 640
         assert 0 <= min(ys) < max(ys) <= 480
@@ -55,36 +61,36 @@ def test_boxes_lie_in_the_picture_and_on_the_letters(reader: TextReader) -> None
 
 
 def test_boxes_are_in_pixels_of_the_given_picture(reader: TextReader) -> None:
-    (small,) = reader.read(poster(("SALE",), (800, 400), 72)).words
-    (large,) = reader.read(poster(("SALE",), (2400, 1200), 216)).words
+    (small,) = read(reader, poster(("SALE",), (800, 400), 72)).words
+    (large,) = read(reader, poster(("SALE",), (2400, 1200), 216)).words
     assert np.allclose(np.array(large.box) / 3, small.box, atol=15)
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_an_empty_picture_has_no_words(reader: TextReader, level: int) -> None:
-    assert reader.read(np.full((300, 400, 3), level, dtype=np.uint8)).words == ()
+    assert read(reader, np.full((300, 400, 3), level, dtype=np.uint8)).words == ()
 
 
 def test_it_reads_the_same_twice(reader: TextReader) -> None:
-    assert reader.read(poster()).words == reader.read(poster()).words
+    assert read(reader, poster()).words == read(reader, poster()).words
 
 
 @pytest.mark.parametrize("size", [(2400, 300), (420, 1800), (360, 200), (3000, 3000)])
 def test_it_reads_wide_tall_small_and_large_pictures(reader: TextReader, size: tuple[int, int]) -> None:
     points = max(24, min(size) // 7)
-    assert [w.text for w in reader.read(poster(("SALE",), size, points)).words] == ["SALE"]
+    assert [w.text for w in read(reader, poster(("SALE",), size, points)).words] == ["SALE"]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 500), (500, 8), (31, 31)])
 def test_pictures_too_small_to_read_are_read_as_empty(reader: TextReader, size: tuple[int, int]) -> None:
-    assert reader.read(np.zeros((*size, 3), dtype=np.uint8)).words == ()
+    assert read(reader, np.zeros((*size, 3), dtype=np.uint8)).words == ()
 
 
 def test_several_threads_may_read_at_once(reader: TextReader) -> None:
     pictures = [poster((text,), (400, 200), 48) for text in ("ONE", "TWO", "THREE", "FOUR")]
-    alone = [reader.read(p).words for p in pictures]
+    alone = [read(reader, p).words for p in pictures]
     with ThreadPoolExecutor(4) as pool:
-        assert [r.words for r in pool.map(reader.read, pictures)] == alone
+        assert [r.words for r in pool.map(read, [reader] * 4, pictures)] == alone
 
 
 def test_a_reader_that_does_not_exist_is_named_with_those_that_do() -> None:

@@ -11,7 +11,7 @@ from schemas.events import ImageFormat
 from tests.corpus import Kind, draw
 from tests.unit.finish import orders
 from workers.checks.decode import decode
-from workers.checks.port import Decoded, TextReader
+from workers.checks.port import Decoded, Scene, TextReader
 from workers.checks.readers import open_readers
 
 
@@ -23,7 +23,7 @@ def readers() -> Sequence[TextReader]:
 def words(data: bytes, readers: Sequence[TextReader]) -> list[str]:
     seen = decode(data)
     assert isinstance(seen, Decoded)
-    return [w.text for w in readers[0].read(seen.pixels).words]
+    return [w.text for w in readers[0].read([Scene(pixels=seen.pixels)])[0].words]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -103,17 +103,27 @@ class Check(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scene:
+    """A picture to be read, and what earlier looks read in it: a look that only reads some places anew starts there."""
+
+    pixels: Pixels
+    reads: tuple[TextRead, ...] = ()
+
+
 class TextReader(Protocol):
-    """Reads text; `tests/contract/test_readers.py` runs on each reader."""
+    """Reads text; `tests/contract/test_readers.py` runs on each reader and each look."""
 
     @property
     def name(self) -> str:
         """Reader and look, for example rapidocr@640."""
         ...
 
-    def read(self, pixels: Pixels) -> TextRead:
-        """Lines in reading order with boxes in pixels of the given image.
+    def read(self, scenes: Sequence[Scene]) -> Sequence[TextRead]:
+        """One read for each picture: lines in reading order, with boxes in pixels of the picture as given.
 
-        Safe to call from several threads: a reader that is not lets one in at a time.
+        What is read in one does not depend on the others; they go together for speed alone. A box begins at the top
+        left of its lettering, which is another corner of the picture where the lettering is turned. Safe to call from
+        several threads: a reader that is not lets one in at a time.
         """
         ...

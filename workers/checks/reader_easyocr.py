@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any, Final, cast
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from schemas.errors import BadConfig
 from schemas.events import TextRead, Word
 from workers.checks.order import in_reading_order
-from workers.checks.port import Pixels
+from workers.checks.port import Pixels, Scene
 from workers.checks.reader_rapidocr import MAX_WORDS, MIN_CONFIDENCE, MIN_SIDE, scaled_down
 
 SIDE: Final = 1024
@@ -31,8 +32,11 @@ class EasyOcrReader:
         """Reader name."""
         return "easyocr"
 
-    def read(self, pixels: Pixels) -> TextRead:
-        """Lines in reading order with boxes in pixels of the given image."""
+    def read(self, scenes: Sequence[Scene]) -> Sequence[TextRead]:
+        """One picture after the other."""
+        return [self._read(s.pixels) for s in scenes]
+
+    def _read(self, pixels: Pixels) -> TextRead:
         started = time.perf_counter()
         words = self._words(pixels)
         elapsed_ms = (time.perf_counter() - started) * 1000

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rules.text import shows
 from schemas.events import TextContract, TextRead
-from workers.checks.port import Pixels, TextReader
+from workers.checks.port import Pixels, Scene, TextReader
 
 
 def look(pixels: Pixels, contract: TextContract, readers: Sequence[TextReader]) -> tuple[TextRead, ...]:
@@ -17,7 +17,7 @@ def look(pixels: Pixels, contract: TextContract, readers: Sequence[TextReader]) 
     """
     reads: list[TextRead] = []
     for reader in readers:
-        reads.append(reader.read(pixels))
+        reads += reader.read([Scene(pixels=pixels, reads=tuple(reads))])
         if shows(contract, reads[-1]):
             break
     return tuple(reads)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from schemas.errors import BadConfig
 from schemas.events import Inspection, LatentStats, TextRead, Word
 from tests.corpus import Kind, draw, rendering_for, request_for
 from workers.checks.measure import TEXT, inspect_asset
-from workers.checks.port import Pixels, TextReader
+from workers.checks.port import Scene, TextReader
 from workers.checks.registry import CHECKS
 
 ALL = (*CHECKS, TEXT)
@@ -23,15 +25,15 @@ class Typed:
         self.lines = lines
         self.looks = 0
 
-    def read(self, pixels: Pixels) -> TextRead:
-        self.looks += 1
+    def read(self, scenes: Sequence[Scene]) -> Sequence[TextRead]:
+        self.looks += len(scenes)
         words = tuple(
             Word(
                 text=line, confidence=0.99, box=(0.0, 40.0 * i, 99.0, 40.0 * i, 99.0, 40.0 * i + 30, 0.0, 40.0 * i + 30)
             )
             for i, line in enumerate(self.lines)
         )
-        return TextRead(reader=self.name, elapsed_ms=1.0, words=words)
+        return [TextRead(reader=self.name, elapsed_ms=1.0, words=words) for _ in scenes]
 
 
 def measured(

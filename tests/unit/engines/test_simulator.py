@@ -15,6 +15,7 @@ from rules.engines import EngineKind
 from schemas.errors import BadConfig
 from schemas.events import Box, Edit, RenderFailure
 from tests import renders
+from workers.checks.port import Scene
 from workers.checks.readers import open_readers
 from workers.engines import damage, poster, registry
 from workers.engines.damage import RATES, Damage
@@ -121,7 +122,7 @@ def test_a_reader_reads_the_undamaged_text_and_sees_the_stray() -> None:
 
     def read(fate: Damage | None, texts: tuple[str, ...]) -> str:
         pixels = np.asarray(Image.open(io.BytesIO(render(fate, texts).encoded())).convert("RGB"))
-        return " ".join(w.text for w in reader.read(pixels).words).upper()
+        return " ".join(w.text for w in reader.read([Scene(pixels=pixels)])[0].words).upper()
 
     seen = read(None, ("SLOW MORNINGS", "5 OCTOBER"))
     assert all(word in seen for word in ("SLOW", "MORNINGS", "OCTOBER")), seen
