@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from workers.checks.aesthetic import AestheticCheck
+from workers.checks.composition import CompositionCheck
 from workers.checks.file import BytesCheck, LatentsCheck, SizeCheck
+from workers.checks.logo import LogoCheck
 from workers.checks.palette import PaletteCheck
 from workers.checks.pixels import BlankCheck, NoiseCheck
 from workers.checks.port import Check
@@ -20,6 +22,8 @@ CHECKS: Final[Mapping[str, Check]] = {
         BlankCheck(),
         NoiseCheck(),
         PaletteCheck(),
+        CompositionCheck(),
+        LogoCheck(),
         AestheticCheck(),
     )
 }
