@@ -12,6 +12,7 @@ from audit.rows import (
     DeadLetterRow,
     DefectRow,
     JobRow,
+    LabelRow,
     MeasurementRow,
     RunRow,
     TouchUpRow,
@@ -22,6 +23,7 @@ from schemas.codec import plain
 from schemas.events import (
     AssetApproved,
     AssetHeld,
+    AssetLabelled,
     AssetRejected,
     DeadLetter,
     Event,
@@ -65,6 +67,7 @@ class Projected:
         self.verdicts: dict[str, VerdictRow] = {}
         self.defects: dict[tuple[str, int], DefectRow] = {}
         self.touch_ups: dict[str, TouchUpRow] = {}
+        self.labels: dict[str, LabelRow] = {}
         self.dead_letters: dict[str, DeadLetterRow] = {}
 
     def take(self, event: Event, job_id: str | None) -> None:
@@ -97,6 +100,8 @@ class Projected:
                 self._verdict(event)
             case TouchUpReported():
                 self.touch_ups.setdefault(event.event_id, TouchUpRow(**plain(event)))
+            case AssetLabelled():
+                self._label(event)
             case DeadLetter():
                 self._dead_letter(event, job_id)
             case _:
@@ -181,10 +186,23 @@ class Projected:
             repair_rung=event.repair.rung.value if isinstance(event, AssetRejected) else None,
             hold_id=event.hold_id if isinstance(event, AssetHeld) else None,
             asset_sha256=None if asset is None else asset.sha256,
+            audit=judgement.audit,
             at_ms=event.at_ms,
         )
         for number, defect in enumerate(judgement.defects):
             self.defects[(event.event_id, number)] = DefectRow(event_id=event.event_id, number=number, **plain(defect))
+
+    def _label(self, event: AssetLabelled) -> None:
+        self.labels[event.event_id] = LabelRow(
+            event_id=event.event_id,
+            job_id=event.job_id,
+            asset_sha256=event.asset_sha256,
+            source=event.source.value,
+            defects=event.defects,
+            who=event.who,
+            why=event.why,
+            at_ms=event.at_ms,
+        )
 
     def _dead_letter(self, event: DeadLetter, job_id: str | None) -> None:
         self.dead_letters[event.event_id] = DeadLetterRow(

@@ -24,6 +24,7 @@ def store(conn: psycopg.Connection, rows: Projected) -> None:
         (statement("put_verdicts"), rows.verdicts),
         (statement("put_defects"), rows.defects),
         (statement("put_touch_ups"), rows.touch_ups),
+        (statement("put_labels"), rows.labels),
         (statement("put_dead_letters"), rows.dead_letters),
     )
     for query, batch in tables:

@@ -128,6 +128,7 @@ class VerdictRow:
     repair_rung: str | None
     hold_id: str | None
     asset_sha256: str | None
+    audit: bool
     at_ms: int
 
 
@@ -159,6 +160,20 @@ class TouchUpRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelRow:
+    """What a person says of an asset."""
+
+    event_id: str
+    job_id: str
+    asset_sha256: str
+    source: str
+    defects: tuple[str, ...]
+    who: str
+    why: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterRow:
     """A record that a stage gave up."""
 
@@ -173,7 +188,7 @@ class DeadLetterRow:
     at_ms: int
 
 
-Row = JobRow | RunRow | AttemptRow | MeasurementRow | VerdictRow | DefectRow | TouchUpRow | DeadLetterRow
+Row = JobRow | RunRow | AttemptRow | MeasurementRow | VerdictRow | DefectRow | TouchUpRow | LabelRow | DeadLetterRow
 
 
 def _first(a: int | None, b: int | None) -> int | None:

@@ -18,6 +18,7 @@ from schemas.errors import Poison
 from schemas.events import (
     AssetApproved,
     AssetHeld,
+    AssetLabelled,
     AssetRejected,
     DeadLetter,
     Event,
@@ -126,6 +127,7 @@ def _judgement_facts(judgement: Judgement) -> dict[str, Any]:
         ],
         "scores": dict(judgement.scores),
         "reasons": list(judgement.reasons),
+        "audit": judgement.audit or None,
         "ruleset_id": judgement.ruleset_id,
     }
 
@@ -179,6 +181,14 @@ def facts_of(event: Event) -> Facts:
                 "minutes": event.minutes,
                 "defect": event.defect,
                 "who": event.who,
+                "asset_sha256": event.asset_sha256,
+            }
+        case AssetLabelled():
+            return {
+                "source": event.source.value,
+                "defects": list(event.defects) or "sound",
+                "who": event.who,
+                "why": event.why,
                 "asset_sha256": event.asset_sha256,
             }
         case DeadLetter(origin=origin):

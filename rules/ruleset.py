@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from rules import findings, text_verdict
+from rules import composition, findings, logo, text_verdict
 from rules.brands import Brand, parse_brands
 from rules.engine_profiles import parse_engines
 from rules.engines import EngineProfile
@@ -121,7 +121,9 @@ def _build(nodes: Mapping[str, Node]) -> Ruleset:
     )
     modes = parse_modes(nodes["failure-modes.yml"])
     names, tags = frozenset(brands), lexicon.tag_names
-    thresholds = parse_thresholds(nodes["verdict.yml"], tags=tags, brands=names, modes=frozenset(modes))
+    thresholds = parse_thresholds(
+        nodes["verdict.yml"], tags=tags, brands=names, modes=frozenset(modes), engines=frozenset(engines)
+    )
     check_scorer(pipeline, nodes["pipeline.yml"], thresholds.checks)
     ladder = parse_ladder(
         nodes["ladder.yml"], modes=frozenset(modes), engines=frozenset(engines), specialist=pipeline.specialist
@@ -140,7 +142,7 @@ def _build(nodes: Mapping[str, Node]) -> Ruleset:
         checks=thresholds.checks,
         rules=[r.name for r in routing.rules],
         repairs=ladder.repairs,
-        detected={**findings.DETECTED, **text_verdict.DETECTED},
+        detected={**findings.DETECTED, **text_verdict.DETECTED, **composition.DETECTED, **logo.DETECTED},
     )
     return Ruleset(
         id=hashlib.sha256(document.encode()).hexdigest(),

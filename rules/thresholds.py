@@ -6,14 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rules.acceptance import Acceptance, parse_acceptance
+from rules.audits import Audits, parse_audits
 from rules.conditions import Condition, parse_condition
 from rules.tree import Node
 
-IMAGE_CHECKS: Final = ("bytes", "latents", "blank", "noise", "size", "text", "palette", "aesthetic")
+IMAGE_CHECKS: Final = (
+    "bytes",
+    "latents",
+    "blank",
+    "noise",
+    "size",
+    "text",
+    "palette",
+    "composition",
+    "logo",
+    "aesthetic",
+)
 """Checks that the inspection offers: they measure the asset."""
-RULE_CHECKS: Final = ("prompt-sanity", "outcome", "people", "logo")
+RULE_CHECKS: Final = ("prompt-sanity", "outcome", "people", "doubt")
 """Checks made here, on words: sanity of the prompt, the renderer's own report, and what tags send to a person.
-No detector for anatomy or logos ships with the light install, so `people` and `logo` go by the prompt's tags."""
+No detector for anatomy ships with the light install, so `people` goes by the prompt's tags."""
 READERS: Final = ("rapidocr", "rapidocr@640", "easyocr")
 REVIEW_CHECKS: Final = ("people", "logo", "prompt-sanity")
 """Checks that review rules speak for."""
@@ -32,6 +45,20 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "latents.absmax_max": (0, 10000),
     "palette.cast_max": (0, 100),
     "palette.branded_cast_max": (0, 100),
+    "composition.edge_width_max": (1, 100),
+    "composition.luma_range_min": (0, 1),
+    "composition.text_confidence_min": (0, 1),
+    "composition.text_slack": (0, 0.4),
+    "composition.margin_share_min": (0, 0.2),
+    "composition.overlap_max": (0, 1),
+    "composition.face_score_min": (0, 1),
+    "logo.score_min": (0, 1),
+    "logo.distortion_max": (0, 1),
+    "logo.rotation_max_degrees": (0, 180),
+    "logo.delta_e00_max": (0, 100),
+    "logo.difference_max": (0, 1),
+    "logo.clear_space_min": (0, 1),
+    "logo.mark_score_min": (0, 1),
 }
 """Every threshold, as section.name, with the bounds of what makes sense."""
 
@@ -54,6 +81,8 @@ class Thresholds:
     readers: tuple[str, ...]
     limits: Mapping[str, float]
     reviews: tuple[ReviewRule, ...]
+    acceptance: Acceptance
+    audits: Audits
 
     def __getitem__(self, name: str) -> float:
         return self.limits[name]
@@ -64,13 +93,15 @@ class Thresholds:
         return tuple(c for c in self.checks if c in IMAGE_CHECKS)
 
 
-def parse_thresholds(root: Node, *, tags: frozenset[str], brands: frozenset[str], modes: frozenset[str]) -> Thresholds:
+def parse_thresholds(
+    root: Node, *, tags: frozenset[str], brands: frozenset[str], modes: frozenset[str], engines: frozenset[str]
+) -> Thresholds:
     """verdict.yml. Raises BadConfig; a threshold that is left out is an error, never a default."""
     wanted: dict[str, list[str]] = {}
     for key in LIMITS:
         section, name = key.split(".")
         wanted.setdefault(section, []).append(name)
-    f = root.fields(["checks", "readers", "review_when", *wanted])
+    f = root.fields(["checks", "readers", "review_when", "audits", "uncalibrated", "calibrated", *wanted])
     limits: dict[str, float] = {}
     for section, names in wanted.items():
         values = f[section].fields(names)
@@ -88,6 +119,8 @@ def parse_thresholds(root: Node, *, tags: frozenset[str], brands: frozenset[str]
         readers=readers,
         limits=limits,
         reviews=tuple(_review(n, checks, tags, brands, modes) for n in f["review_when"].items()),
+        acceptance=parse_acceptance(f["uncalibrated"], f["calibrated"], modes=modes, engines=engines),
+        audits=parse_audits(f["audits"]),
     )
 
 

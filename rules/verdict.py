@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from rules.composition import composition_defects, composition_score
 from rules.conditions import Facts, holds
 from rules.findings import cut_defects, failure_defects, file_defects, palette_defects, pixel_defects
+from rules.logo import logo_defects
 from rules.routing import facts_of
 from rules.ruleset import Ruleset
+from rules.settling import settle
 from rules.text_verdict import judge_text
-from schemas.events import Defect, Inspection, Judgement, Measurement, Outcome, Rendering, RenderRequest, Verdict
+from schemas.events import Asset, Defect, Inspection, Judgement, Measurement, Outcome, Rendering, RenderRequest, Verdict
 
 DEFECTS_MAX: Final = 256
 REASONS_MAX: Final = 64
@@ -28,7 +31,12 @@ class Measured:
 
 
 def judge(inspection: Inspection, rendering: Rendering, request: RenderRequest, ruleset: Ruleset) -> Judgement:
-    """The verdict on one attempt.
+    """The verdict on one attempt, with what doubt keeps from being accepted and the draw of the random audit."""
+    return settle(checked(inspection, rendering, request, ruleset), inspection, rendering, request, ruleset)
+
+
+def checked(inspection: Inspection, rendering: Rendering, request: RenderRequest, ruleset: Ruleset) -> Judgement:
+    """The verdict of the checks alone.
 
     A certain defect rejects. Doubt, a check that could not measure, a number that is missing, or work that a
     person must see asks for review. Only what every check in force has seen and passed is accepted. What
@@ -46,11 +54,13 @@ def judge(inspection: Inspection, rendering: Rendering, request: RenderRequest, 
         missing += more
     if any(d.certain for d in spoilt):
         return _judgement(spoilt, reasons, {}, ruleset)
+    looks, more, scores = _looks(measured, inspection, rendering.asset, request, ruleset)
+    missing += more
     failed = {e.check for e in inspection.errors}
     reasons += [f"The check {name} gave no number to judge by." for name in missing if name not in failed]
     cut, notes = cut_defects(rendering, _limits(request, ruleset))
     defects = spoilt + cut + palette_defects(measured, request, checks, limits, ruleset.brands.get(request.job.brand))
-    scores = _aesthetic(measured) if "aesthetic" in checks else {}
+    defects += looks
     if "text" in checks:
         text = judge_text(inspection.reads, request, ruleset.thresholds, rendering.asset.height)
         defects += text.defects
@@ -68,10 +78,23 @@ def _limits(request: RenderRequest, ruleset: Ruleset) -> Mapping[str, int]:
     return {} if profile is None else profile.prompt_limits
 
 
-def _aesthetic(measured: Measured) -> dict[str, float]:
-    """The score that ranks, where an inspection measured one."""
-    score = measured.get("aesthetic", "score")
-    return {} if score is None else {"aesthetic": min(1.0, max(0.0, score))}
+def _looks(
+    measured: Measured, inspection: Inspection, asset: Asset, request: RenderRequest, ruleset: Ruleset
+) -> tuple[list[Defect], list[str], dict[str, float]]:
+    """Composition and logos: defects, checks that gave no number, and the scores that rank."""
+    checks, limits = ruleset.thresholds.image_checks, ruleset.thresholds.limits
+    defects: list[Defect] = []
+    missing: list[str] = []
+    ranks = {"aesthetic": measured.get("aesthetic", "score") if "aesthetic" in checks else None}
+    if "composition" in checks:
+        given = (measured, inspection, request, (asset.width, asset.height), limits)
+        defects, missing = composition_defects(*given)
+        ranks["composition"] = composition_score(*given)
+    if "logo" in checks:
+        found, more = logo_defects(inspection, request, limits)
+        defects += found
+        missing += more
+    return defects, missing, {name: min(1.0, max(0.0, v)) for name, v in ranks.items() if v is not None}
 
 
 def _for_a_person(request: RenderRequest, ruleset: Ruleset) -> list[Defect]:
