@@ -2,6 +2,9 @@
 
 Picture `n` of a split is a pure function of both; index 2n is the sound one, 2n + 1 its damaged twin, drawn with the
 same words, faces, colours and ground. The same bytes come out wherever the same fonts, Pillow and NumPy are installed.
+
+It lies here and not with the tests because `presscheck bench inspect --corpus` is part of the product: whoever changes
+a threshold measures on the same pictures as we do.
 """
 
 from __future__ import annotations
@@ -14,36 +17,25 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from ops.bench import corpus_words
+from ops.bench import corpus_faces, corpus_inks, corpus_malformed, corpus_words
+from ops.bench.corpus_inks import colour
 from ops.bench.corpus_kinds import Damage, Kind, Split
 from ops.bench.corpus_layout import Laid, lay
-from ops.bench.corpus_letters import Box, Mask, box_of, raster, with_malformed
-from ops.bench.corpus_looks import (
-    FAINT,
-    READABLE,
-    colour,
-    embossed,
-    flat,
-    grained,
-    ink_on,
-    neon,
-    plain_ink,
-    scene,
-    shadowed,
-    shapes,
-    textured,
-)
+from ops.bench.corpus_letters import Box, Mask, box_of, raster
+from ops.bench.corpus_looks import FAINT, READABLE, flat, grained, ink_on, photo, scene, shapes, textured
 from ops.bench.corpus_words import Random, Script, phrases, pick
 from workers.checks.port import Pixels
 from workers.engines import fonts, palette
+from workers.engines.fonts import Face
 from workers.engines.palette import RGB
 
-ORDER: Final = (*Kind, Kind.NO_TEXT, Kind.PLAIN, Kind.NO_TEXT)
+ORDER: Final = (*Kind, Kind.NO_TEXT, Kind.PLAIN, Kind.LAYOUT, Kind.NO_TEXT)
 """Kinds of successive pictures; what the goals say most of comes more often."""
 _SIZES: Final = ((1024, 1024), (768, 1024), (1024, 768), (896, 896))
 _SCRIPTS: Final = MappingProxyType(
     {Kind.DIACRITICS: Script.DIACRITICS, Kind.CYRILLIC: Script.CYRILLIC, Kind.GREEK: Script.GREEK, Kind.CJK: Script.CJK}
 )
+_GRAINED: Final = frozenset({Kind.TEXTURED, Kind.SCENE, Kind.NO_TEXT, Kind.PERSPECTIVE, Kind.PHOTO})
 _SPELLING: Final = MappingProxyType(
     {
         Damage.WRONG_LETTER: corpus_words.wrong_letter,
@@ -88,12 +80,20 @@ def sample(split: Split, index: int, size: tuple[int, int] | None = None) -> Sam
     damage = tuple(Damage)[(number + number // len(ORDER)) % len(Damage)]
     if kind is Kind.NO_TEXT:
         damage = Damage.EXTRA_WORDS
+    if kind is Kind.CJK and damage is Damage.SPLIT_WORD:
+        damage = Damage.WRONG_LETTER  # there a gap between two characters is no error
     words, look, placing, spoiling = (_random(split, number, part) for part in ("words", "look", "placing", "spoiling"))
     size = size or pick(look, _SIZES)
     script = _SCRIPTS.get(kind, Script.LATIN)
-    expected = () if kind is Kind.NO_TEXT else phrases(words, script, _count(kind, words), figures=_figures(damage))
+    faces = _faces(placing, kind, telling=damage is Damage.LOOK_ALIKE)
+    capitals = False if kind is Kind.SCRIPT else None
+    count = _count(kind, words)
+    figures = damage is Damage.LOOK_ALIKE
+    expected = () if kind is Kind.NO_TEXT else phrases(words, script, count, figures=figures, capitals=capitals)
+    if expected and corpus_faces.only_capitals(faces[0]):
+        expected = (expected[0].upper(), *expected[1:])
     shown = spoilt(spoiling, expected, damage, script) if damaged else expected
-    laid = lay(placing, kind, shown, size)
+    laid = lay(placing, kind, shown, size, faces)
     pixels, boxes = _painted(look, kind, laid, size, spoiling if damaged and damage is Damage.MALFORMED else None)
     return Sample(
         split=split,
@@ -113,8 +113,21 @@ def _random(split: Split, number: int, part: str) -> Random:
     return np.random.default_rng(list(digest))
 
 
-def _figures(damage: Damage) -> bool:
-    return damage is Damage.LOOK_ALIKE
+def _faces(rng: Random, kind: Kind, *, telling: bool) -> tuple[Face, Face]:
+    """Of the first phrase and of the others; with `telling` those whose digits no one takes for letters."""
+    upright, head = corpus_faces.upright(), corpus_faces.upright()
+    match kind:
+        case Kind.SLANTED:
+            upright = head = corpus_faces.SLANTED
+        case Kind.SCRIPT:
+            head = corpus_faces.script()
+        case Kind.BLOBS | Kind.EXTRUDED | Kind.OUTLINED:
+            head = corpus_faces.HEAVY
+        case _:
+            pass
+    if telling:
+        upright, head = (corpus_faces.telling(pool) or pool for pool in (upright, head))
+    return pick(rng, head), pick(rng, upright)
 
 
 def _count(kind: Kind, rng: Random) -> int:
@@ -147,21 +160,27 @@ def _painted(
     """The picture and the box of each phrase; with `spoiling` one letter of one phrase is malformed."""
     art, ground = _ground(rng, kind, size)
     ink = ink_on(rng, ground, FAINT if kind is Kind.LOW_CONTRAST else (READABLE, 21.0))
-    if kind is Kind.SCENE:
+    if kind in (Kind.SCENE, Kind.PHOTO):
         ink = max(palette.WHITE, palette.BLACK, key=lambda c: palette.ratio(ground, c))
-    bad = int(spoiling.integers(len(laid.lines))) if spoiling is not None and laid.lines else -1
+    bad = -1 if spoiling is None else corpus_malformed.where(laid.lines, spoiling)
     boxes: list[Box] = []
-    whole = laid.furniture.copy()
+    head, rest = np.zeros_like(laid.furniture), laid.furniture
     for i, placed in enumerate(laid.lines):
-        mask = with_malformed(spoiling, placed, size) if spoiling is not None and i == bad else raster(placed, size)
+        if spoiling is not None and i == bad:
+            mask = corpus_malformed.with_malformed(spoiling, placed, size)
+        else:
+            mask = raster(placed, size)
         if (box := box_of(mask)) is not None:
             boxes.append(laid.seen(box))
-        whole = np.maximum(whole, mask)
-    whole = laid.warped(whole)
+        if i == 0:
+            head = mask
+        else:
+            rest = np.maximum(rest, mask)
     pixels = np.asarray(art)
     if boxes:
-        pixels = _inked(rng, kind, pixels, whole, ink)
-    if kind in (Kind.TEXTURED, Kind.SCENE, Kind.NO_TEXT, Kind.PERSPECTIVE) and rng.random() < 0.6:
+        em = max(p.size for p in laid.lines[0])
+        pixels = _inked(rng, kind, pixels, (laid.warped(head), laid.warped(rest)), ink, em)
+    if kind in _GRAINED and rng.random() < 0.6:
         pixels = grained(rng, pixels)
     return pixels, tuple(boxes)
 
@@ -171,26 +190,41 @@ def _ground(rng: Random, kind: Kind, size: tuple[int, int]) -> tuple[Image.Image
         return textured(rng, size)
     if kind is Kind.SCENE:
         return scene(rng, size)
+    if kind is Kind.PHOTO:
+        return photo(rng, size)
     if kind is Kind.NO_TEXT:
-        art, ground = pick(rng, (scene, scene, textured, flat))(rng, size)
+        art, ground = pick(rng, (scene, scene, textured, flat, photo))(rng, size)
         shapes(rng, art)
         return art, ground
     if kind is Kind.EMBOSSED:
         ground = colour(rng, 80, 190)
         return Image.new("RGB", size, ground), ground
+    if kind in (Kind.SCRIPT, Kind.WAVY, Kind.OUTLINED) and rng.random() < 0.4:
+        return textured(rng, size)
     art, ground = flat(rng, size, dark=True if kind is Kind.NEON else None)
     if kind in (Kind.PLAIN, Kind.CURVED):
         shapes(rng, art)
     return art, ground
 
 
-def _inked(rng: Random, kind: Kind, art: Pixels, mask: Mask, ink: RGB) -> Pixels:
+def _inked(rng: Random, kind: Kind, art: Pixels, masks: tuple[Mask, Mask], ink: RGB, em: float) -> Pixels:
+    """The first phrase and the rest of the lettering on the art; `em` is the size of the first, pixels."""
+    head, rest = masks
+    whole = np.maximum(head, rest)
     match kind:
         case Kind.NEON:
-            return neon(rng, art, mask)
+            return corpus_inks.neon(rng, art, whole)
         case Kind.EMBOSSED:
-            return embossed(rng, art, mask)
-        case Kind.SCENE | Kind.NO_TEXT:
-            return shadowed(art, mask, ink)
+            return corpus_inks.embossed(rng, art, whole)
+        case Kind.SCENE | Kind.NO_TEXT | Kind.PHOTO:
+            return corpus_inks.shadowed(art, whole, ink)
+        case Kind.EXTRUDED:
+            return corpus_inks.extruded(rng, corpus_inks.plain_ink(art, rest, ink), head, ink, em)
+        case Kind.OUTLINED:
+            return corpus_inks.outlined(rng, corpus_inks.plain_ink(art, rest, ink), head, ink, em)
+        case Kind.BLOBS:
+            return corpus_inks.shaped(rng, corpus_inks.plain_ink(art, rest, ink), head, ink, em)
+        case Kind.SCRIPT | Kind.WAVY | Kind.CURVED if rng.random() < 0.5:
+            return corpus_inks.blended(rng, corpus_inks.plain_ink(art, rest, ink), head, ink)
         case _:
-            return plain_ink(art, mask, ink)
+            return corpus_inks.plain_ink(art, whole, ink)

@@ -33,6 +33,12 @@ class Kind(StrEnum):
     EMBOSSED = "embossed"
     LOW_CONTRAST = "low contrast"
     SLANTED = "slanted"
+    SCRIPT = "script face"
+    WAVY = "wavy"
+    EXTRUDED = "three-dimensional"
+    BLOBS = "made of shapes"
+    OUTLINED = "outlined"
+    PHOTO = "photo-like ground"
     NO_TEXT = "no text"
 
 

@@ -12,8 +12,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from ops.bench.corpus_kinds import Kind
-from ops.bench.corpus_letters import SLANTED, UPRIGHT, Box, Mask, Placed, line_of, on_arc, on_line, style
+from ops.bench.corpus_letters import Box, Mask, Placed, Wave, line_of, on_arc, on_line, on_wave, style
 from ops.bench.corpus_words import Random, pick
+from workers.engines.fonts import Face
 from workers.engines.shaping import Shaped, Style
 
 Size = tuple[int, int]
@@ -62,16 +63,22 @@ class _Row:
     across: float = 0.5
 
 
-def lay(rng: Random, kind: Kind, phrases: Sequence[str], size: Size) -> Laid:
-    """Places phrases on a picture of width and height. Raises CannotSet where no font here has a character."""
+def lay(rng: Random, kind: Kind, phrases: Sequence[str], size: Size, faces: tuple[Face, Face]) -> Laid:
+    """Places phrases on a picture of width and height, the first in the first face, the others in the second.
+
+    Raises CannotSet where no font here has a character.
+    """
     empty = np.zeros((size[1], size[0]), np.uint8)
     if not phrases:
         return Laid((), empty)
-    faces = SLANTED if kind is Kind.SLANTED else UPRIGHT
-    head, text = style(pick(rng, faces), float(rng.uniform(-0.01, 0.05))), style(pick(rng, faces))
+    # Letters of a script join: spacing would tear them.
+    head = style(faces[0], 0.0 if kind is Kind.SCRIPT else float(rng.uniform(-0.01, 0.05)))
+    text = style(faces[1])
     match kind:
         case Kind.CURVED:
             return Laid(_curved(rng, phrases, size, (head, text)), empty)
+        case Kind.WAVY:
+            return Laid(_wavy(rng, phrases, size, (head, text)), empty)
         case Kind.CIRCULAR:
             return _ring(rng, phrases, size, (head, text))
         case Kind.PERSPECTIVE:
@@ -100,6 +107,10 @@ def _angle(rng: Random, kind: Kind) -> float:
     return math.radians(float(rng.uniform(6, 30)) * pick(rng, (-1, 1)))
 
 
+_HEADS_ONLY: Final = frozenset({Kind.EXTRUDED, Kind.BLOBS, Kind.OUTLINED, Kind.SCRIPT})
+"""Kinds whose headline must be large enough for what is done to it."""
+
+
 def _rows(rng: Random, kind: Kind, phrases: Sequence[str], size: Size, styles: tuple[Style, Style]) -> list[_Row]:
     """Lines of type from sizes that chance picks: the first phrase large, on two lines where it is long."""
     width, height = size
@@ -114,6 +125,8 @@ def _rows(rng: Random, kind: Kind, phrases: Sequence[str], size: Size, styles: t
         lines = [line_of(p, styles[0 if head else 1]) for p in pieces]
         room = widest * width * (share if head else share * 0.7)
         fitted = min(room / max(line.advance for line in lines), height * (0.17 if head else 0.08))
+        if head and kind in _HEADS_ONLY:
+            fitted = min(0.86 * width / max(line.advance for line in lines), 0.19 * height)
         one = min(em, fitted) if small and not head else max(22.0, fitted)
         one = min(one, 0.9 * width / max(line.advance for line in lines))
         out += [_Row(i, line, one, across) for line in lines]
@@ -182,6 +195,25 @@ def _curved(
     if len(phrases) > 1:
         rows = [row for row in _rows(rng, Kind.CURVED, phrases, size, styles) if row.phrase]
         lines += _stacked(rows, size, (min(0.7, (top + rise + 0.9 * em) / height), 0.88), 0.0)
+    return tuple(lines)
+
+
+def _wavy(
+    rng: Random, phrases: Sequence[str], size: Size, styles: tuple[Style, Style]
+) -> tuple[tuple[Placed, ...], ...]:
+    """The headline along a wave, the rest straight below it."""
+    width, height = size
+    line = line_of(phrases[0], styles[0])
+    em = min(float(rng.uniform(0.7, 0.86)) * width / line.advance, 0.13 * height)
+    long = line.advance * em
+    wave = Wave(long / float(rng.uniform(0.8, 1.6)), float(rng.uniform(0, 2 * math.pi)))
+    # Steeper than 25 degrees the letters of one word begin to overlap.
+    rise = min(float(rng.uniform(0.25, 0.6)) * em, math.tan(math.radians(25)) * wave.length / (2 * math.pi))
+    top = float(rng.uniform(0.08, 0.2)) * height + rise + em
+    lines = [tuple(on_wave(line, em, ((width - long) / 2, top), rise, wave))]
+    if len(phrases) > 1:
+        rows = [row for row in _rows(rng, Kind.WAVY, phrases, size, styles) if row.phrase]
+        lines += _stacked(rows, size, (min(0.7, (top + rise + 0.6 * em) / height), 0.88), 0.0)
     return tuple(lines)
 
 

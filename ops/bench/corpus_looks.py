@@ -1,43 +1,49 @@
-"""Grounds under the lettering of the drawn corpus, and the ways ink is laid on them: flat, neon, embossed, faint."""
+"""Grounds under the lettering of the drawn corpus, and colours that can be read on them."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from ops.bench.corpus_letters import Mask, box_of
+from ops.bench.corpus_inks import clipped, colour
 from ops.bench.corpus_words import Random, pick
 from workers.checks.port import Pixels
 from workers.engines import palette, scenes
 from workers.engines.palette import RGB
 
+Values = npt.NDArray[np.float32]
+
 READABLE: Final = 4.5
 """Least contrast of plain lettering: WCAG 2.2, success criterion 1.4.3."""
 FAINT: Final = (1.5, 2.2)
 """Contrast of low-contrast lettering: a person still reads it without effort at this size."""
+_APART: Final = (16.0, 42.0)
+"""Least difference in CIE lightness of faint and of plain lettering: on dark grounds the ratio alone flatters."""
 _SCENES: Final = ("", "coffee cup", "mountain", "leaves", "sea", "portrait", "contour", "bottle", "night sea")
 
 
-def colour(rng: Random, low: int = 0, high: int = 255) -> RGB:
-    """Any colour with channels from `low` to `high`."""
-    red, green, blue = (int(v) for v in rng.integers(low, high + 1, 3))
-    return red, green, blue
-
-
 def ink_on(rng: Random, ground: RGB, contrast: tuple[float, float] = (READABLE, 21.0)) -> RGB:
-    """A colour whose WCAG contrast to the ground lies between two; black or white where chance finds none."""
+    """A colour whose WCAG contrast to the ground lies between two, and apart in lightness.
+
+    Where chance finds none, the ground mixed with black or white until both hold.
+    """
+    apart = _APART[0] if contrast == FAINT else _APART[1]
+
+    def fits(ink: RGB) -> bool:
+        far = abs(palette.lightness(ink) - palette.lightness(ground)) >= apart
+        return far and contrast[0] <= palette.ratio(ground, ink)
+
     for _ in range(40):
         ink = colour(rng)
-        if contrast[0] <= palette.ratio(ground, ink) <= contrast[1]:
+        if fits(ink) and palette.ratio(ground, ink) <= contrast[1]:
             return ink
     far = max((palette.BLACK, palette.WHITE), key=lambda c: palette.ratio(ground, c))
-    for step in range(1, 20):
-        ink = palette.mix(ground, far, step / 20)
-        if palette.ratio(ground, ink) >= contrast[0]:
+    for step in range(1, 40):
+        if fits(ink := palette.mix(ground, far, step / 40)):
             return ink
     return far
 
@@ -70,27 +76,73 @@ def shapes(rng: Random, art: Image.Image) -> None:
 
 
 def textured(rng: Random, size: tuple[int, int]) -> tuple[Image.Image, RGB]:
-    """Paper, wood, brick or weave."""
+    """Paper, plaster, wood, weave or brick."""
     width, height = size
     base, ground = flat(rng, size)
-    fine = {
-        "paper": (width // 2, height // 2),
-        "blotch": (width // 24, height // 24),
-        "wood": (width // 90, height // 2),
-        "weave": (width // 5, height // 5),
-    }[pick(rng, ("paper", "blotch", "wood", "weave"))]
-    grain = rng.integers(0, 256, (fine[1], fine[0]), np.uint8)
-    noise = Image.fromarray(grain).resize(size, Image.Resampling.BICUBIC)
-    if rng.random() < 0.35:
-        pen = ImageDraw.Draw(noise)
-        high = height // int(rng.integers(10, 20))
-        for row, y in enumerate(range(0, height, high)):
-            pen.line((0, y, width, y), fill=0, width=4)
-            for x in range((row % 2) * high, width, 2 * high):
-                pen.line((x, y, x, y + high), fill=0, width=4)
-    depth = float(rng.uniform(20, 45))
-    light = (np.asarray(noise, np.float32) - 128) * (depth / 128)
-    return Image.fromarray(_clipped(np.asarray(base, np.float32) + light[:, :, None])), ground
+    match pick(rng, ("paper", "plaster", "wood", "weave", "brick")):
+        case "wood":
+            noise = fractal(rng, size, (width // 60, height // 3), octaves=2)
+        case "weave":
+            noise = _weave(rng, size)
+        case "plaster":
+            noise = fractal(rng, size, (width // 90, height // 90), octaves=4)
+        case other:
+            noise = fractal(rng, size, (width // 8, height // 8), octaves=3)
+            if other == "brick":
+                noise = _mortar(rng, noise)
+    light = (noise - 0.5) * 2 * float(rng.uniform(20, 45))
+    return Image.fromarray(clipped(np.asarray(base, np.float32) + light[:, :, None])), ground
+
+
+def fractal(rng: Random, size: tuple[int, int], cells: tuple[int, int], *, octaves: int) -> Values:
+    """Noise of several grains, each half as strong and twice as fine; 0 to 1, shape (height, width)."""
+    total = np.zeros((size[1], size[0]), np.float32)
+    for octave in range(octaves):
+        across, down = (max(2, min(side, n << octave)) for side, n in zip(size, cells, strict=True))
+        grain = rng.random((down, across), np.float32)
+        total += np.asarray(Image.fromarray(grain).resize(size, Image.Resampling.BICUBIC)) / 2**octave
+    low, high = float(total.min()), float(total.max())
+    return (total - low) / max(high - low, 1e-6)
+
+
+def _weave(rng: Random, size: tuple[int, int]) -> Values:
+    period = float(rng.uniform(5, 10))
+    x, y = (np.sin(np.arange(n, dtype=np.float32) * (2 * math.pi / period)) for n in size)
+    return (0.5 + 0.25 * (x[None, :] + y[:, None])).astype(np.float32)
+
+
+def _mortar(rng: Random, noise: Values) -> Values:
+    """Dark joints between rows of bricks."""
+    height, width = noise.shape
+    out = Image.fromarray(noise)
+    pen = ImageDraw.Draw(out)
+    high = height // int(rng.integers(10, 20))
+    for row, y in enumerate(range(0, height, high)):
+        pen.line((0, y, width, y), fill=0.0, width=4)
+        for x in range((row % 2) * high, width, 2 * high):
+            pen.line((x, y, x, y + high), fill=0.0, width=4)
+    return np.asarray(out)
+
+
+def photo(rng: Random, size: tuple[int, int]) -> tuple[Image.Image, RGB]:
+    """What a photograph out of focus looks like: a blend of three colours, clouds, lights, a darker rim."""
+    small = (size[0] // 2, size[1] // 2)
+    width, height = small
+    dark = rng.random() < 0.6
+    low, high = (0, 110) if dark else (140, 255)
+    top, middle, foot = (np.array(colour(rng, low, high), np.float32) for _ in range(3))
+    down = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
+    art = np.where(down < 0.5, top + (middle - top) * down * 2, middle + (foot - middle) * (down * 2 - 1))
+    cloud = fractal(rng, small, (int(rng.integers(2, 6)), int(rng.integers(2, 6))), octaves=5)
+    art = art + (cloud[:, :, None] - 0.5) * float(rng.uniform(30, 70))
+    out = Image.fromarray(clipped(art))
+    pen = ImageDraw.Draw(out, "RGBA")
+    for _ in range(int(rng.integers(4, 16))):
+        x, y, r = rng.uniform(0, width), rng.uniform(0.3 * height, height), rng.uniform(0.01, 0.06) * width
+        pen.ellipse((x - r, y - r, x + r, y + r), fill=(*colour(rng, low, high), int(rng.integers(40, 140))))
+    out = out.filter(ImageFilter.GaussianBlur(float(rng.uniform(1.5, 4)))).resize(size, Image.Resampling.BICUBIC)
+    mean = np.asarray(out)[: size[1] * 2 // 3].reshape(-1, 3).mean(axis=0)
+    return out, (int(mean[0]), int(mean[1]), int(mean[2]))
 
 
 def scene(rng: Random, size: tuple[int, int]) -> tuple[Image.Image, RGB]:
@@ -104,57 +156,6 @@ def scene(rng: Random, size: tuple[int, int]) -> tuple[Image.Image, RGB]:
     return out, (int(top[0]), int(top[1]), int(top[2]))
 
 
-def plain_ink(art: Pixels, mask: Mask, ink: RGB) -> Pixels:
-    """Ink of one colour."""
-    out = Image.fromarray(art)
-    out.paste(ink, mask=Image.fromarray(mask))
-    return np.asarray(out)
-
-
-def shadowed(art: Pixels, mask: Mask, ink: RGB) -> Pixels:
-    """Ink over a soft shadow or glow of the opposite lightness."""
-    soft, at = _around(mask, 24)
-    halo = soft.filter(ImageFilter.GaussianBlur(7))
-    out = Image.fromarray(art)
-    out.paste(palette.BLACK if palette.lightness(ink) > 50 else palette.WHITE, at, halo)
-    out.paste(ink, mask=Image.fromarray(mask))
-    return np.asarray(out)
-
-
-def neon(rng: Random, art: Pixels, mask: Mask) -> Pixels:
-    """Glowing tubes along the letters' edges, or letters filled with light."""
-    hue = colour(rng, 0, 120)
-    bright = list(hue)
-    bright[int(rng.integers(3))] = 255
-    soft, at = _around(mask, 60)
-    near = np.asarray(soft.filter(ImageFilter.GaussianBlur(2)), np.float32) / 255
-    tube = np.clip(1.25 - np.abs(near - 0.5) * 3.2, 0, 1) if rng.random() < 0.5 else near
-    glow = np.asarray(soft.filter(ImageFilter.GaussianBlur(16)), np.float32) / 255
-    height, width = near.shape
-    spot = art[at[1] : at[1] + height, at[0] : at[0] + width].astype(np.float32)
-    light = np.array(bright, np.float32)
-    lit = spot + glow[:, :, None] * light * 0.7
-    lit += tube[:, :, None] * (0.45 * light + 0.55 * 255 - lit)
-    out = art.copy()
-    out[at[1] : at[1] + height, at[0] : at[0] + width] = _clipped(lit)
-    return out
-
-
-def embossed(rng: Random, art: Pixels, mask: Mask) -> Pixels:
-    """Letters raised from the ground or sunk into it: light on one edge, shade on the other."""
-    soft, at = _around(mask, 16)
-    relief = np.asarray(soft.filter(ImageFilter.GaussianBlur(2)), np.float32) / 255
-    depth = int(rng.integers(2, 4))
-    edge = np.roll(relief, (-depth, -depth), (0, 1)) - np.roll(relief, (depth, depth), (0, 1))
-    up = pick(rng, (1.0, -1.0))
-    face = np.asarray(soft, np.float32)[:, :, None] / 255 * float(rng.uniform(4, 14))
-    height, width = relief.shape
-    spot = art[at[1] : at[1] + height, at[0] : at[0] + width]
-    out = art.copy()
-    out[at[1] : at[1] + height, at[0] : at[0] + width] = _clipped(spot + up * 95 * edge[:, :, None] + face)
-    return out
-
-
 def grained(rng: Random, art: Pixels) -> Pixels:
     """Grain of a camera: one tile of noise, laid over and over."""
     deviation = float(rng.uniform(1.5, 6))
@@ -162,16 +163,3 @@ def grained(rng: Random, art: Pixels) -> Pixels:
     height, width = art.shape[:2]
     whole = np.tile(tile, (math.ceil(height / 128), math.ceil(width / 128), 1))[:height, :width]
     return np.clip(art + whole, 0, 255).astype(np.uint8)
-
-
-def _around(mask: Mask, pad: int) -> tuple[Image.Image, tuple[int, int]]:
-    """The part of a mask that has ink, with a border, and where it lies: filters on the whole would cost more."""
-    height, width = mask.shape
-    box = box_of(mask) or (0.0, 0.0, float(width), float(height))
-    left, top = max(0, int(box[0]) - pad), max(0, int(box[1]) - pad)
-    right, bottom = min(width, int(box[2]) + pad), min(height, int(box[3]) + pad)
-    return Image.fromarray(np.ascontiguousarray(mask[top:bottom, left:right])), (left, top)
-
-
-def _clipped(values: npt.NDArray[np.floating[Any]]) -> Pixels:
-    return np.clip(values, 0, 255).astype(np.uint8)

@@ -87,12 +87,15 @@ def pick(rng: Random, options: Sequence[T]) -> T:
     return options[int(rng.integers(len(options)))]
 
 
-def phrases(rng: Random, script: Script, count: int, *, figures: bool = False) -> tuple[str, ...]:
+def phrases(
+    rng: Random, script: Script, count: int, *, figures: bool = False, capitals: bool | None = None
+) -> tuple[str, ...]:
     """`count` phrases, a headline first, no two of which fold to the same.
 
-    With `figures` one of them has a digit of LOOK_ALIKES.
+    With `figures` one of them has a digit of LOOK_ALIKES. `capitals` says whether the headline stands in capitals,
+    None leaves it to chance.
     """
-    out = [pick(rng, _FOREIGN[script]) if script in _FOREIGN else _headline(rng)]
+    out = [pick(rng, _FOREIGN[script]) if script in _FOREIGN else _headline(rng, capitals=capitals)]
     if figures and count == 1:
         out = [f"{out[0]} {1900 + int(rng.integers(50, 99))}"]
     while len(out) < count:
@@ -105,9 +108,10 @@ def phrases(rng: Random, script: Script, count: int, *, figures: bool = False) -
     return tuple(out)
 
 
-def _headline(rng: Random) -> str:
+def _headline(rng: Random, *, capitals: bool | None) -> str:
     text = f"{pick(rng, _FIRST)} {pick(rng, _SECOND)}"
-    return text.upper() if rng.random() < 0.4 else text
+    chance = rng.random() < 0.4
+    return text.upper() if (chance if capitals is None else capitals) else text
 
 
 def _line(rng: Random, script: Script) -> str:

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from PIL import Image
-
-from ops.bench.corpus import Sample, has_cjk, sample
+from ops.bench.corpus import has_cjk
+from ops.bench.corpus_faces import has_script
 from ops.bench.corpus_kinds import DECORATED_KINDS, ONE_LETTER, PLAIN_KINDS, Damage, Kind, Split
+from ops.bench.inspect_jobs import Outcome, Task, WorstPictures, inspected
 from ops.bench.intervals import Goal, wilson
 from ops.bench.stack import machine
-from ops.file_inspection import FileInspector, Inspected, Wanted
 from rules.ruleset import Ruleset
-from schemas.events import Lane, Verdict
-from workers.checks.port import Pixels
-from workers.checks.readers import open_readers
-
-WORST_MOST: Final = 40
-"""Pictures kept of each way to go wrong."""
-WORST_FILE: Final = "worst.jsonl"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """The verdict on one picture; `damage` is None for a sound one."""
-
-    kind: Kind
-    damage: Damage | None
-    verdict: Verdict
+from schemas.events import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +25,7 @@ class CorpusFigures:
     split: Split
     readers: tuple[str, ...]
     cjk: bool
+    script: bool
     outcomes: tuple[Outcome, ...]
 
     def goals(self) -> tuple[Goal, ...]:
@@ -58,6 +40,7 @@ class CorpusFigures:
             "pictures": len(self.outcomes),
             "readers": self.readers,
             "cjk": self.cjk,
+            "script": self.script,
             "sound_by_kind": _counts({o.kind: [p for p in self.sound if p.kind is o.kind] for o in self.sound}),
             "damaged_by_kind": _counts({o.kind: [p for p in self.damaged if p.kind is o.kind] for o in self.damaged}),
             "damaged_by_damage": _counts(
@@ -120,71 +103,29 @@ def measure(
     count: int,
     *,
     worst: Path | None = None,
+    jobs: int = 1,
     seen: Callable[[Iterator[Outcome]], Iterator[Outcome]],
     size: tuple[int, int] | None = None,
 ) -> CorpusFigures:
     """Draws and inspects the first `count` pictures of a split; `seen` gets every outcome and passes it on.
 
-    `worst` is a folder for the pictures that went wrong; `size` draws all in one width and height.
-    Raises BadConfig where a reader of the ruleset is not installed.
+    `worst` is a folder for the pictures that went wrong; `jobs` are processes, each with readers of its own on one
+    thread; `size` draws all in one width and height. Raises BadConfig where a reader of the ruleset is not installed.
     """
-    readers = open_readers(ruleset.readers, threads=1)
-    inspector = FileInspector(ruleset, lambda: readers)
-    keep = None if worst is None else _Worst(worst)
+    task = Task(document=ruleset.document, split=split, size=size, keep=worst is not None)
+    keep = None if worst is None else WorstPictures(worst)
 
     def run() -> Iterator[Outcome]:
-        for index in range(count):
-            drawn = sample(split, index, size)
-            found = inspect(inspector, drawn, png(drawn.pixels))
-            if keep is not None:
-                keep.look(drawn, found)
-            yield Outcome(kind=drawn.kind, damage=drawn.damage, verdict=found.verdict)
+        for shown in inspected(task, range(count), jobs):
+            if keep is not None and shown.wrong is not None:
+                keep.add(shown.wrong)
+            yield shown.outcome
 
     return CorpusFigures(
-        machine=machine(), split=split, readers=tuple(ruleset.readers), cjk=has_cjk(), outcomes=tuple(seen(run()))
+        machine=machine(),
+        split=split,
+        readers=tuple(ruleset.readers),
+        cjk=has_cjk(),
+        script=has_script(),
+        outcomes=tuple(seen(run())),
     )
-
-
-def inspect(inspector: FileInspector, drawn: Sample, data: bytes) -> Inspected:
-    """The bytes of a picture as `presscheck inspect --expect` inspects a file, in the critical lane."""
-    wanted = Wanted(file=Path(f"{drawn.split}-{drawn.index}.png"), expect=drawn.expected, lane=Lane.CRITICAL)
-    return inspector.inspect_bytes(wanted, data)
-
-
-def png(pixels: Pixels) -> bytes:
-    """A PNG file, written fast."""
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG", compress_level=1)
-    return out.getvalue()
-
-
-class _Worst:
-    """Keeps pictures that went wrong, and one line on each in WORST_FILE; at most WORST_MOST of each way."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._kept = folder, Counter[str]()
-        (folder / WORST_FILE).write_text("", encoding="utf-8")
-
-    def look(self, drawn: Sample, found: Inspected) -> None:
-        accepted = found.verdict is Verdict.ACCEPT
-        if accepted == (drawn.damage is None):
-            return
-        way = "damaged-accept" if accepted else f"sound-{found.verdict}"
-        if self._kept[way] >= WORST_MOST:
-            return
-        self._kept[way] += 1
-        name = f"{way}-{drawn.split}-{drawn.index}-{drawn.kind.replace(' ', '-')}.png"
-        (self._folder / name).write_bytes(png(drawn.pixels))
-        line = {
-            "file": name,
-            "kind": drawn.kind,
-            "damage": drawn.damage,
-            "expected": drawn.expected,
-            "shown": drawn.shown,
-            "verdict": found.verdict,
-            "reasons": found.judgement.reasons if found.judgement else (),
-            "read": {r.reader: [w.text for w in r.words] for r in found.inspection.reads} if found.inspection else {},
-        }
-        with (self._folder / WORST_FILE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -16,7 +16,7 @@ from typing import Final
 
 from ops.bench.corpus import Sample, sample
 from ops.bench.corpus_kinds import Split
-from ops.bench.inspect_corpus import inspect, png
+from ops.bench.inspect_jobs import inspect, png
 from ops.bench.plain_readers import PlainRead, plain_easyocr, plain_rapidocr
 from ops.file_inspection import FileInspector
 from ops.rulesets import read_config

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ops.bench.corpus_kinds import Damage, Kind
-from ops.bench.inspect_corpus import CorpusFigures, Outcome
+from ops.bench.inspect_corpus import CorpusFigures
+from ops.bench.inspect_jobs import Outcome
 from ops.bench.inspect_speed import EASYOCR, OURS, SIDE_PX, SpeedFigures
 from ops.bench.intervals import Share, wilson
 from ops.bench.stack import machine
@@ -32,10 +33,16 @@ def show_corpus(seen: CorpusFigures) -> None:
         [(g.name, f"{'≥' if g.at_least else '≤'} {g.limit:.1%}", percent(g.seen), g.standing) for g in seen.goals()],
     )
     lines = out()
+    times = sorted(o.seconds for o in seen.outcomes)
+    lines.print(
+        f"Inspected in {times[len(times) // 2]:.2f} s (median) and {times[round(0.95 * (len(times) - 1))]:.2f} s (p95)."
+    )
     lines.print("In brackets, 95 % Wilson intervals. A goal is met or missed where the whole interval lies on one side")
     lines.print("of its limit, and undecided where the pictures are too few to tell.")
     if not seen.cjk:
         lines.print("No font for Chinese and Japanese is here (extra `cjk`): Greek stands in their place.")
+    if not seen.script:
+        lines.print("No script faces are here (extra `models`): italics stand in their place.")
 
 
 def _row(outcomes: Iterable[Outcome]) -> tuple[object, ...]:

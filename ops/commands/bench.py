@@ -246,6 +246,7 @@ def inspect(
     worst: Annotated[
         Path | None, typer.Option("--worst", metavar="DIR", help="Keep pictures of the corpus that went wrong.")
     ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Processes that inspect the corpus.")] = 1,
     easyocr: Annotated[bool, typer.Option("--easyocr/--no-easyocr", help="Time EasyOCR too.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -262,7 +263,12 @@ def inspect(
     if corpus:
         total = count or 200
         seen = inspect_corpus.measure(
-            read_config(folder), split, total, worst=worst, seen=lambda o: progress(o, total, "inspected")
+            read_config(folder),
+            split,
+            total,
+            worst=worst,
+            jobs=jobs,
+            seen=lambda o: progress(o, total, "inspected"),
         )
         if as_json:
             print_json(seen.as_json())

@@ -3,7 +3,8 @@
 import pytest
 
 from ops.bench.corpus_kinds import Damage, Kind
-from ops.bench.inspect_corpus import Outcome, goals
+from ops.bench.inspect_corpus import goals
+from ops.bench.inspect_jobs import Outcome
 from ops.bench.intervals import Goal, Standing, wilson
 from schemas.events import Verdict
 
