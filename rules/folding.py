@@ -13,12 +13,16 @@ class Fold(Enum):
 
     CASED = "cased"
     """Typographic variants only: quotation marks, dashes, ligatures, full width."""
+    MARKED = "marked"
+    """Punctuation about words too; it stays inside them, and before a figure: $4.50, 10:30, halden.example, -5."""
     LETTERS = "letters"
     """Punctuation too."""
     PLAIN = "plain"
     """Case too."""
     LOOK = "look"
     """Look-alikes and accents too: what a reader cannot tell apart by shape alone."""
+    NEAR = "near"
+    """Neighbours in shape too: what a reader tells apart in clean print and mixes up in other lettering."""
 
 
 _TYPOGRAPHY: Final = str.maketrans(
@@ -33,6 +37,11 @@ _TYPOGRAPHY: Final = str.maketrans(
 )
 LOOK_ALIKES: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l", "5": "s", "ı": "l"})
 """Applied to small letters: 0 and O, 1 and l and I, 5 and S."""
+_SIGNS: Final = frozenset("-.,")
+"""What changes a figure that it stands before."""
+_NEIGHBOURS: Final = str.maketrans({"8": "b", "6": "b", "2": "z", "9": "g", "q": "g", "!": "l", "t": "l", "ł": "l"})
+_PAIRS: Final = (("rn", "m"), ("ri", "n"), ("vv", "w"), ("cl", "d"), ("ll", "u"))
+"""After the letters: two narrow ones that make a wide one."""
 _KEPT: Final = frozenset("%&@#+")
 """Punctuation that says something in a headline; money and mathematics are symbols and stay anyway."""
 
@@ -42,9 +51,12 @@ def fold(text: str, kind: Fold) -> str:
     """The letters that count. A text of nothing but punctuation keeps it."""
     # Folded first: compatibility forms of some marks fall apart into a blank and an accent.
     plain = unicodedata.normalize("NFKC", text.translate(_TYPOGRAPHY)).translate(_TYPOGRAPHY)
-    plain = "".join(plain.split())
+    pieces = plain.split()
+    plain = "".join(pieces)
     if kind is Fold.CASED:
         return plain
+    if kind is Fold.MARKED:
+        return "".join(_inside(p) for p in pieces) or plain
     if kind is Fold.LETTERS:
         return _spoken(plain) or plain
     # Casefolding can undo a normal form, so it is made anew.
@@ -53,7 +65,24 @@ def fold(text: str, kind: Fold) -> str:
         return _spoken(lowered) or lowered
     apart = unicodedata.normalize("NFKD", lowered.translate(LOOK_ALIKES))
     bare = "".join(c for c in apart if not unicodedata.combining(c)).translate(LOOK_ALIKES)
-    return _spoken(bare) or bare or lowered
+    look = _spoken(bare) or bare or lowered
+    if kind is Fold.LOOK:
+        return look
+    near = look.translate(_NEIGHBOURS)
+    for two, one in _PAIRS:
+        near = near.replace(two, one)
+    return near
+
+
+def _inside(piece: str) -> str:
+    """A piece without the punctuation about it; a sign before a figure stays."""
+    spoken = [i for i, c in enumerate(piece) if _spoken(c)]
+    if not spoken:
+        return ""
+    start = spoken[0]
+    if start and piece[start].isdigit() and piece[start - 1] in _SIGNS:
+        start -= 1
+    return piece[start : spoken[-1] + 1]
 
 
 def _spoken(text: str) -> str:

@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rules.folding import Fold, fold, weight
-from schemas.events import TextRead, Word
+from schemas.events import Word
 
+_PIECE: Final = re.compile(r"\S+")
 SAME_PLACE: Final = 0.5
 """Share of the smaller box by which two readings must overlap to be one lettering read twice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One piece of one box. `box` and `place` count boxes in reading order and pieces inside one."""
+    """One piece of one box. `box` and `place` count boxes in reading order and pieces inside one.
+
+    `start` is where the piece begins in the text of its box.
+    """
 
     text: str
     box: int
     place: int
     last: bool
     confidence: float
+    start: int
 
 
-def units_of(read: TextRead, vocabulary: Iterable[str]) -> tuple[Unit, ...]:
-    """The pieces in reading order. `vocabulary` holds the texts whose words a run-together box is cut at."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of the text of one box, from its character `start`."""
+
+    word: Word
+    start: int
+    text: str
+
+
+def units_of(words: Sequence[Word], vocabulary: Iterable[str]) -> tuple[Unit, ...]:
+    """The pieces of boxes in reading order. `vocabulary` holds the texts whose words a run-together box is cut at."""
     known = {fold(w, Fold.PLAIN) for text in vocabulary for w in text.split()}
     known.discard("")
     out: list[Unit] = []
-    for box, word in enumerate(once_each(read.words)):
-        pieces = [p for piece in word.text.split() for p in _cut(piece, known)]
-        out += [Unit(p, box, i, i == len(pieces) - 1, word.confidence) for i, p in enumerate(pieces)]
+    for box, word in enumerate(words):
+        pieces: list[tuple[int, str]] = []
+        for found in _PIECE.finditer(word.text):
+            at = found.start()
+            for part in _cut(found.group(), known):
+                pieces.append((at, part))
+                at += len(part)
+        last = len(pieces) - 1
+        out += [Unit(p, box, i, i == last, word.confidence, at) for i, (at, p) in enumerate(pieces)]
     return tuple(out)
 
 

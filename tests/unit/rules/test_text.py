@@ -120,17 +120,20 @@ def test_look_alikes_do_not_count_where_a_phrase_is_not_strict():
 
 
 @pytest.mark.parametrize(
-    ("strict", "sensitive", "seen", "level"),
+    ("marks", "cased", "seen", "level"),
     [
         (True, False, "it's on", Level.EXACT),
         (True, False, "its on", Level.LOOKS_LIKE),
+        (True, False, "(IT’S ON!)", Level.EXACT),
         (False, True, "ITS ON", Level.EXACT),
         (False, True, "it's on", Level.LOOKS_LIKE),
         (False, True, "ITS-ON", Level.EXACT),
     ],
 )
-def test_case_and_punctuation_are_two_switches(strict: bool, sensitive: bool, seen: str, level: Level):
-    wanted = Phrase(text="IT'S ON", source=PhraseSource.QUOTED, case_sensitive=sensitive, strict=strict)
+def test_case_and_punctuation_are_two_switches(marks: bool, cased: bool, seen: str, level: Level):
+    wanted = Phrase(
+        text="IT'S ON", source=PhraseSource.QUOTED, case_sensitive=cased, punctuation_sensitive=marks, strict=False
+    )
     assert levels(match_read(TextContract(phrases=(wanted,), other_text_allowed=False), read(seen))) == [level]
 
 
@@ -187,7 +190,7 @@ def test_boxes_without_area_overlap_nothing():
 
 def test_run_together_words_are_cut_only_where_nothing_is_left_over():
     seen = read("SUMMERSALE50%OFF", "SUMMERSALES", "X" * 300)
-    texts = [u.text for u in units_of(seen, ["SUMMER SALE", "50% OFF"])]
+    texts = [u.text for u in units_of(seen.words, ["SUMMER SALE", "50% OFF"])]
     assert texts == ["SUMMER", "SALE", "50%", "OFF", "SUMMERSALES", "X" * 300]
 
 
@@ -234,6 +237,9 @@ def test_packing_stops_at_its_budget_and_says_so():
         ("“Ünder – 50%”", Fold.LETTERS, "Ünder50%"),
         ("“Ünder – 50%”", Fold.PLAIN, "ünder50%"),
         ("“Ünder – 50%”", Fold.LOOK, "undersо%".replace("о", "o")),
+        ("(Only $4.50!) -5 .99 -x", Fold.MARKED, "Only$4.50-5.99x"),
+        ("?!", Fold.MARKED, "?!"),
+        ("Barn 28", Fold.NEAR, "bamzb"),
         ("?!", Fold.PLAIN, "?!"),
         ("?!", Fold.LETTERS, "?!"),
         ("?!", Fold.LOOK, "?!"),
