@@ -14,11 +14,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 STEPS: Final = 100
 """Thresholds of the grid: 0.01, 0.02 … 1. A doubt of exactly 1 is never accepted."""
 BUCKETS: Final = STEPS + 1
+START_WRONG: Final = (1, 4)
+"""Defects that the strictest threshold must survive: one where labels are few, four where there are plenty."""
 SEARCH: Final = 60
 """Halvings of an interval: beyond the precision of a float."""
 MOST_LABELS: Final = 10_000_000
@@ -81,6 +84,7 @@ def lower_tail(wrong: int, of: int, rate: float) -> float:
     return min(1.0, total)
 
 
+@lru_cache(maxsize=4096)
 def upper_limit(wrong: int, of: int, delta: float) -> float:
     """The largest rate that the sample does not rule out at 1 - delta, one-sided.
 
@@ -98,6 +102,7 @@ def upper_limit(wrong: int, of: int, delta: float) -> float:
     return high
 
 
+@lru_cache(maxsize=4096)
 def labels_needed(wrong: int, alpha: float, delta: float) -> int:
     """Accepted assets that must be labelled for the promise, where so many are wrong.
 
@@ -118,7 +123,8 @@ def fit(counts: Counts, *, alpha: float, delta: float, tighter: float) -> Fit:
     """The loosest threshold that keeps the promise, or what is missing. 0 < tighter <= alpha < 1 and 0 < delta < 1."""
     accepted, wrong = _below(counts.labelled), _below(counts.wrong)
     total = accepted[-1]
-    start = _start(_below(counts.placing), labels_needed(1, alpha, delta), total)
+    fewest, most = (labels_needed(wrong_at_start, alpha, delta) for wrong_at_start in START_WRONG)
+    start = _start(_below(counts.placing), min(max(fewest, total // 2), most), total)
     best: int | None = None
     for step in range(start, BUCKETS):
         if lower_tail(wrong[step], accepted[step], alpha) > delta:

@@ -1,0 +1,125 @@
+"""The promise of the calibration, by simulation: over many labelled samples it is broken no more often than it says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rules.calibration import BUCKETS, STEPS, Counts, Fit, Standing, fit, lower_tail
+
+SETS = 1_000
+ALPHA, DELTA = 0.02, 0.1
+MIDDLES = (np.arange(BUCKETS) + 0.5) / STEPS
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """How doubt and defects truly lie: the share of assets in each hundredth, and the rate of defects there."""
+
+    name: str
+    mass: Floats
+    rate: Floats
+    power: float
+    """Least share of assets that is to be accepted on average, with 5,000 labels."""
+
+    def risk(self) -> Floats:
+        """True rate of defects among what each threshold 0, 0.01 … 1 accepts; 0 where that is nothing."""
+        mass = np.concatenate([[0.0], np.cumsum(self.mass)])[:BUCKETS]
+        wrong = np.concatenate([[0.0], np.cumsum(self.mass * self.rate)])[:BUCKETS]
+        return np.divide(wrong, mass, out=np.zeros(BUCKETS), where=mass > 0)
+
+    def sets(self, labels: int, others: int, seed: int) -> list[Counts]:
+        """Independent samples, each with assets beside it that nobody labelled."""
+        rng = np.random.default_rng(seed)
+        labelled = rng.multinomial(labels, self.mass, size=SETS)
+        wrong = rng.binomial(labelled, self.rate)
+        placing = rng.multinomial(others, self.mass, size=SETS)
+        return [
+            Counts(labelled=tuple(map(int, a)), wrong=tuple(map(int, b)), placing=tuple(map(int, c)))
+            for a, b, c in zip(labelled, wrong, placing, strict=True)
+        ]
+
+
+def spread(weights: Floats) -> Floats:
+    return weights / weights.sum()
+
+
+SEPARATED = Truth("well separated", spread(np.exp(-6 * MIDDLES)), np.where(MIDDLES < 0.5, 0.001, 0.6), 0.9)
+USELESS = Truth("useless score", spread(np.ones(BUCKETS)), np.full(BUCKETS, ALPHA * 1.02), 0.0)
+USELESS_AND_SOUND = Truth("useless score, few defects", spread(np.ones(BUCKETS)), np.full(BUCKETS, ALPHA / 4), 0.8)
+_BEFORE = MIDDLES < 0.3
+# Sound up to 0.3, and just behind it as many defects as make every looser threshold break the promise by a hair.
+ADVERSARIAL = Truth(
+    "defects heaped behind a threshold",
+    spread(np.where(_BEFORE, 1.0, np.where(MIDDLES < 0.32, 2.0, 0.2))),
+    np.where(_BEFORE, 0.004, np.where(MIDDLES < 0.32, 0.16, 0.025)),
+    0.5,
+)
+UPSIDE_DOWN = Truth("doubt says the opposite", spread(np.ones(BUCKETS)), np.where(MIDDLES < 0.4, 0.05, 0.0), 0.0)
+LUMPED = Truth(
+    "doubts in three lumps",
+    spread(np.isin(np.arange(BUCKETS), (2, 45, 100)).astype(float)),
+    np.select([np.arange(BUCKETS) == 2, np.arange(BUCKETS) == 45], [0.0, 2.1 * ALPHA], 0.9),
+    0.3,
+)
+TRUTHS = (SEPARATED, USELESS, USELESS_AND_SOUND, ADVERSARIAL, UPSIDE_DOWN, LUMPED)
+
+
+def most_broken() -> int:
+    """Broken promises that chance explains where each set breaks its promise with probability DELTA: 999 in 1,000."""
+    return next(k for k in range(SETS) if 1 - lower_tail(k, SETS, DELTA) <= 0.001)
+
+
+def broken(truth: Truth, fits: list[Fit]) -> int:
+    risk = truth.risk()
+    return sum(f.standing is Standing.BOUNDED and risk[round(f.accept_below * STEPS)] > ALPHA for f in fits)
+
+
+@pytest.mark.parametrize("truth", TRUTHS, ids=lambda t: t.name)
+@pytest.mark.parametrize("labels", [150, 600, 2_000])
+def test_more_escapes_than_promised_no_oftener_than_said(truth: Truth, labels: int):
+    fits = [fit(c, alpha=ALPHA, delta=DELTA, tighter=ALPHA) for c in truth.sets(labels, 5_000, seed=labels)]
+    assert broken(truth, fits) <= most_broken()
+
+
+@pytest.mark.parametrize("truth", [t for t in TRUTHS if t.power], ids=lambda t: t.name)
+def test_many_labels_let_the_sound_assets_through(truth: Truth):
+    mass = np.concatenate([[0.0], np.cumsum(truth.mass)])
+    fits = [fit(c, alpha=ALPHA, delta=DELTA, tighter=ALPHA) for c in truth.sets(5_000, 50_000, seed=3)]
+    shares = [mass[round(f.accept_below * STEPS)] for f in fits if f.standing is Standing.BOUNDED]
+    assert sum(shares) / SETS >= truth.power
+    assert broken(truth, fits) <= most_broken()
+
+
+def test_the_simulation_would_see_a_careless_choice():
+    """The threshold whose labels look best breaks the promise far oftener than allowed: so the test can fail."""
+    risk, careless = ADVERSARIAL.risk(), 0
+    for counts in ADVERSARIAL.sets(600, 1, seed=5):
+        n, k = np.cumsum(counts.labelled)[:STEPS], np.cumsum(counts.wrong)[:STEPS]
+        good = np.flatnonzero(k <= ALPHA * n)
+        careless += bool(good.size) and risk[good[-1] + 1] > ALPHA
+    assert careless > 2 * most_broken()
+
+
+def test_where_the_truth_lies_on_the_bound_the_allowance_is_used():
+    """A rate a hair above alpha, one threshold: broken in nearly DELTA of the sets, so the bound is not slack."""
+    lump = np.zeros(BUCKETS)
+    lump[0] = 1
+    truth = Truth("on the bound", lump, np.full(BUCKETS, ALPHA * 1.001), 0.0)
+    fits = [fit(c, alpha=ALPHA, delta=DELTA, tighter=ALPHA) for c in truth.sets(2_000, 100, seed=9)]
+    assert SETS * DELTA / 3 <= broken(truth, fits) <= most_broken()
+
+
+def test_nothing_outside_of_the_sample_leaves_the_loosest_threshold_alone():
+    truth = SEPARATED
+    fits = [
+        fit(Counts(labelled=c.labelled, wrong=c.wrong, placing=(0,) * BUCKETS), alpha=ALPHA, delta=DELTA, tighter=ALPHA)
+        for c in USELESS_AND_SOUND.sets(2_000, 1, seed=2)[:50]
+    ]
+    assert {f.accept_below for f in fits} == {1.0}
+    assert math.isclose(truth.mass.sum(), 1)
