@@ -13,6 +13,8 @@ from workers.checks.text_models import Heat
 
 Quad = npt.NDArray[np.float32]
 """Four corners x, y in pixels, clockwise from the top left; shape (4, 2)."""
+Outline = npt.NDArray[np.int32]
+"""Points x, y of a closed outline, pixels; shape (n, 2)."""
 HOT: Final = 0.3
 """Heat from which a pixel belongs to text."""
 GROWN: Final = 1.6
@@ -25,7 +27,7 @@ UPRIGHT_MAX: Final = 1.5
 """Boxes higher than this many times their width are read lying: a column of type, turned."""
 
 
-def components(heat: Heat) -> list[npt.NDArray[np.int32]]:
+def components(heat: Heat) -> list[Outline]:
     """The outlines of what is hot, the longest first, each of shape (n, 2), in pixels of the heat."""
     hot = cv2.dilate((heat > HOT).astype(np.uint8), np.ones((2, 2), np.uint8))
     outlines, tree = cv2.findContours(hot, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
@@ -86,7 +88,7 @@ def strip_of(pixels: Pixels, quad: Quad) -> Pixels:
 
 
 def lying(quad: Quad) -> Quad:
-    """The corners of a box in the order of the strip that `strip_of` cuts: reading goes from the first to the second."""
+    """The corners of a box in the order of the strip that `strip_of` cuts: text runs from the first to the second."""
     width = max(np.linalg.norm(quad[0] - quad[1]), np.linalg.norm(quad[2] - quad[3]))
     height = max(np.linalg.norm(quad[0] - quad[3]), np.linalg.norm(quad[1] - quad[2]))
     return np.roll(quad, -1, axis=0) if height >= UPRIGHT_MAX * width else quad

@@ -13,8 +13,10 @@ from schemas.events import TextRead, Word
 from workers.checks.boxes import Quad, lying, quads, strip_of
 from workers.checks.order import in_reading_order
 from workers.checks.port import Pixels, Scene
-from workers.checks.text_models import GRID, Line, TextModels
+from workers.checks.text_models import GRID, Heat, Line, TextModels
 
+FIRST: Final = "rapidocr"
+"""Name of the first look, from which further ones start."""
 DETECT_SIDE: Final = 736
 """Long side at which text is looked for, pixels; letters are then read from the picture itself."""
 READ_SIDE: Final = 2000
@@ -80,6 +82,14 @@ def boxes_in(models: TextModels, pictures: Sequence[Pixels], box_threshold: floa
     return out
 
 
+def heat_of(models: TextModels, picture: Pixels) -> Heat:
+    """Where text stands in a picture, as far as the detector can tell; cold where the picture is too small."""
+    if min(picture.shape[:2]) < MIN_SIDE:
+        return np.zeros(picture.shape[:2], np.float32)
+    given, rows = _for_detector(picture)
+    return models.heat([given])[0][:rows]
+
+
 def _for_detector(picture: Pixels) -> tuple[Pixels, int]:
     """The picture at a size that the detector takes, and how many of its rows are picture."""
     height, width = picture.shape[:2]
@@ -123,7 +133,7 @@ def scaled_down(pixels: Pixels, side: int) -> Pixels:
 
 def open_rapidocr(models: TextModels) -> RapidOcrReader:
     """The first look: letters read at up to 2000 pixels."""
-    return RapidOcrReader("rapidocr", models, side=READ_SIDE, box_threshold=0.5)
+    return RapidOcrReader(FIRST, models, side=READ_SIDE, box_threshold=0.5)
 
 
 def open_rapidocr_640(models: TextModels) -> RapidOcrReader:
