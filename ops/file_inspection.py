@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from ops.file_credentials import credentials_of
+from rules.composition import ratio_of
 from rules.contract import text_contract
 from rules.ruleset import Ruleset
 from rules.tree import nearest
@@ -20,7 +21,8 @@ from schemas import ids
 from schemas.errors import BadConfig, Poison
 from schemas.events import (
     Asset,
-    Defect,
+    FileRef,
+    FileRole,
     Inspection,
     Job,
     Judgement,
@@ -38,11 +40,14 @@ from workers.checks.decode import MAX_BYTES, media_type_of
 from workers.checks.measure import inspect_asset
 from workers.checks.port import TextReader
 
-FIELDS: Final = ("file", "expect", "lane", "brand", "width", "height")
+FIELDS: Final = ("file", "expect", "lane", "brand", "width", "height", "logos", "crops", "bleed_px")
 MAX_LINE_CHARS: Final = 100_000
 JOB_SIDES: Final = (64, 8192)
 """Smallest and largest side that a job may ask for, pixels."""
-NOT_JUDGED: Final = "no text was expected or forbidden: text is read and not judged"
+BLEED_MOST: Final = 2048
+"""Most pixels that may be trimmed at an edge."""
+LISTED: Final = 16
+"""Most logos, and most crops, of one file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +56,8 @@ class Wanted:
 
     expect: Phrases in reading order; empty means that no text may appear, None that text is not judged.
     width, height: Size wanted, pixels; None takes the picture's own.
+    logos: Files of logos that must be in the picture.
+    crops: Ratios such as 4:5 that it will be cropped to. bleed_px: Pixels at every edge that may be trimmed.
     """
 
     file: Path
@@ -59,6 +66,18 @@ class Wanted:
     brand: str = ""
     width: int | None = None
     height: int | None = None
+    logos: tuple[Path, ...] = ()
+    crops: tuple[str, ...] = ()
+    bleed_px: int = 0
+
+    def __post_init__(self) -> None:
+        for crop in self.crops:
+            if ratio_of(crop) is None:
+                raise Poison(f'"{crop}" is no crop, want width:height such as "4:5", 1:20 to 20:1')
+        if not 0 <= self.bleed_px <= BLEED_MOST:
+            raise Poison(f"{self.bleed_px} pixels of bleed, want 0 to {BLEED_MOST}")
+        if max(len(self.logos), len(self.crops)) > LISTED:
+            raise Poison(f"at most {LISTED} logos and {LISTED} crops are taken for one file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +138,24 @@ def _parse(line: str, default: Wanted) -> Wanted:
         brand=brand,
         width=_pixels(row, "width", default.width),
         height=_pixels(row, "height", default.height),
+        logos=tuple(Path(logo) for logo in _strings(row, "logos", [str(p) for p in default.logos])),
+        crops=_strings(row, "crops", default.crops),
+        bleed_px=_bleed(row, default.bleed_px),
     )
+
+
+def _strings(row: Mapping[str, Any], name: str, default: Sequence[str]) -> tuple[str, ...]:
+    value: Any = row.get(name, default)
+    if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in cast("list[Any]", value)):
+        raise Poison(f'"{name}" must be a list of strings')
+    return tuple(cast("list[str]", value))
+
+
+def _bleed(row: Mapping[str, Any], default: int) -> int:
+    value: Any = row.get("bleed_px", default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Poison('"bleed_px" must be a whole number of pixels')
+    return value
 
 
 def _pixels(row: Mapping[str, Any], name: str, default: int | None) -> int | None:
@@ -141,7 +177,10 @@ class FileInspector:
         self._readers = cache(open_readers)
 
     def inspect(self, wanted: Wanted) -> Inspected:
-        """Measures and judges one file. Raises BadConfig for a brand that does not exist, Poison for a wrong phrase."""
+        """Measures and judges one file.
+
+        Raises BadConfig for a brand that does not exist, Poison for a wrong phrase or a logo that cannot be read.
+        """
         if wanted.brand and wanted.brand not in self._ruleset.brands:
             raise BadConfig(f"there is no brand {wanted.brand!r}", mend=nearest(wanted.brand, self._ruleset.brands))
         try:
@@ -154,7 +193,8 @@ class FileInspector:
 
     def inspect_bytes(self, wanted: Wanted, data: bytes) -> Inspected:
         """Measures and judges bytes in place of those of `wanted.file`. Raises Poison for a wrong phrase."""
-        request, rendering = _request(wanted, self._ruleset), _rendering(data)
+        logos = _logos(wanted.logos)
+        request, rendering = _request(wanted, self._ruleset, tuple(logos)), _rendering(data)
         inspection = inspect_asset(
             data,
             request,
@@ -162,13 +202,36 @@ class FileInspector:
             palette=self._ruleset.palette(wanted.brand),
             checks=self._ruleset.checks,
             readers=self._readers(),
+            files={ref.sha256: logo for ref, logo in logos.items()},
         )
         request, rendering = _sized(request, rendering, wanted, inspection)
         judgement = judge(inspection, rendering, request, self._ruleset)
         return Inspected(wanted=wanted, inspection=inspection, judgement=judgement, credentials=credentials_of(data))
 
 
-def _request(wanted: Wanted, ruleset: Ruleset) -> RenderRequest:
+def _logos(paths: Sequence[Path]) -> dict[FileRef, bytes]:
+    """The logo files as they would travel with a prompt. Raises Poison for one that cannot be read."""
+    out: dict[FileRef, bytes] = {}
+    for path in paths:
+        try:
+            data = path.read_bytes()
+        except OSError as e:
+            raise Poison(f"the logo {path} cannot be read: {e.strerror or e}") from e
+        media_type = media_type_of(data)
+        if media_type is None or not 0 < len(data) <= MAX_BYTES:
+            raise Poison(f"the logo {path} is no picture of at most {MAX_BYTES} bytes; want PNG, JPEG or WebP")
+        ref = FileRef(
+            role=FileRole.LOGO,
+            name=path.name[-255:],
+            sha256=hashlib.sha256(data).hexdigest(),
+            media_type=media_type,
+            size_bytes=len(data),
+        )
+        out[ref] = data
+    return out
+
+
+def _request(wanted: Wanted, ruleset: Ruleset, files: tuple[FileRef, ...]) -> RenderRequest:
     """The attempt that would have made this file: only its contract, lane, brand and size matter to checks."""
     key = f"inspect {wanted.file}"[:255]
     job = Job(
@@ -178,6 +241,9 @@ def _request(wanted: Wanted, ruleset: Ruleset) -> RenderRequest:
         brand=wanted.brand,
         lane=wanted.lane,
         required_text=wanted.expect or (),
+        crops=wanted.crops,
+        bleed_px=wanted.bleed_px,
+        files=files,
         seed=0,
         submitted_at_ms=time.time_ns() // 1_000_000,
     )
@@ -229,58 +295,3 @@ def _sized(
     if asset is not None:
         asset = replace(asset, width=seen.get("width_px", 0), height=seen.get("height_px", 0))
     return replace(request, job=replace(request.job, width=width, height=height)), replace(rendering, asset=asset)
-
-
-def report(result: Inspected, checks: Sequence[str]) -> dict[str, Any]:
-    """One file as a plain object: verdict, and for every check its verdict, score, numbers and evidence.
-
-    A check's verdict is None where nothing was measured.
-    """
-    out: dict[str, Any] = {"file": str(result.wanted.file), "verdict": result.verdict.value}
-    if result.inspection is None or result.judgement is None:
-        return out | {"error": result.error, "reasons": [f"The file cannot be read: {result.error}."], "checks": {}}
-    inspection, judgement = result.inspection, result.judgement
-    names = dict.fromkeys([*checks, *(d.check for d in judgement.defects), *(e.check for e in inspection.errors)])
-    out["reasons"] = list(judgement.reasons)
-    if result.wanted.expect is None:
-        out["reasons"].append(NOT_JUDGED)
-    out["checks"] = {name: _check(name, inspection, judgement) for name in names}
-    out["scores"] = dict(judgement.scores)
-    out["credentials"] = None if result.credentials is None else dict(result.credentials)
-    out["elapsed_ms"] = round(inspection.elapsed_ms, 1)
-    out["ruleset_id"] = judgement.ruleset_id
-    return out
-
-
-def _check(name: str, inspection: Inspection, judgement: Judgement) -> dict[str, Any]:
-    defects = [d for d in judgement.defects if d.check == name]
-    errors = [e.message for e in inspection.errors if e.check == name]
-    out: dict[str, Any] = {
-        "verdict": None,
-        "score": judgement.scores.get(name),
-        "evidence": [d.evidence for d in defects] + errors,
-        "defects": [d.mode for d in defects],
-        "numbers": {m.name: round(m.value, 4) for m in inspection.measurements if m.check == name},
-    }
-    if name == "text":
-        out["reads"] = [
-            {
-                "reader": read.reader,
-                "elapsed_ms": round(read.elapsed_ms, 1),
-                "words": [
-                    {"text": w.text, "confidence": round(w.confidence, 4), "box": [round(v, 1) for v in w.box]}
-                    for w in read.words
-                ],
-            }
-            for read in inspection.reads
-        ]
-    # What was not measured (a picture's checks on bytes that do not decode) has no verdict, and says so by null.
-    if defects or errors or out["numbers"] or out.get("reads"):
-        out["verdict"] = _check_verdict(defects, errors).value
-    return out
-
-
-def _check_verdict(defects: Sequence[Defect], errors: Sequence[str]) -> Verdict:
-    if any(d.certain for d in defects):
-        return Verdict.REJECT
-    return Verdict.REVIEW if defects or errors else Verdict.ACCEPT

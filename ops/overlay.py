@@ -1,4 +1,4 @@
-"""Draws an inspection on its picture: a box round every line that was read, and the verdict above."""
+"""Draws an inspection on its picture: every letter as it stands, what else was found, the verdict and its grounds."""
 
 from __future__ import annotations
 
@@ -6,40 +6,127 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from schemas.events import Inspection, Judgement, Verdict
+from ops.overlay_marks import INK, PAPER, VERDICTS, Asked, Drawing, Mark
+from ops.overlay_text import Caption, wrapped
+from rules.composition import ratio_of
+from schemas.events import Inspection, Judgement
 from workers.checks.decode import decode
 from workers.checks.port import Decoded
 
-COLOURS: Final = {Verdict.ACCEPT: (0, 140, 60), Verdict.REVIEW: (200, 130, 0), Verdict.REJECT: (200, 20, 30)}
-LOOKS: Final = ((0, 110, 220), (200, 0, 160), (0, 150, 120))
-"""Colours of the boxes of the first, second and third look."""
-SIDE: Final = 2000
-"""Larger pictures are drawn at this long side."""
+LONG: Final = (1000, 2048)
+"""Longer side of the drawn picture, pixels: smaller ones are enlarged so that marks can be seen, larger ones made
+smaller."""
+WIDE: Final = 620
+"""Least width of the sheet, pixels: grounds of a narrow picture must still be lines that one can read."""
+_GREY: Final = (112, 116, 124)
 
 
-def draw_overlay(file: Path, inspection: Inspection, judgement: Judgement, target: Path) -> None:
+def draw_overlay(
+    file: Path,
+    inspection: Inspection,
+    judgement: Judgement,
+    target: Path,
+    *,
+    crops: tuple[str, ...] = (),
+    bleed_px: int = 0,
+) -> None:
     """Write the drawing as PNG; a file that does not decode gives a grey frame with the verdict."""
-    image = decode(file.read_bytes())
+    sheet = overlay(file.read_bytes(), inspection, judgement, name=file.name, crops=crops, bleed_px=bleed_px)
+    sheet.save(target, "PNG")
+
+
+def overlay(
+    data: bytes,
+    inspection: Inspection,
+    judgement: Judgement,
+    *,
+    name: str,
+    crops: tuple[str, ...] = (),
+    bleed_px: int = 0,
+) -> Image.Image:
+    """The verdict and its grounds, the marked picture below, and a legend of the marks under it."""
+    image = decode(data)
     pixels = image.pixels if isinstance(image, Decoded) else np.full((512, 512, 3), 128, dtype=np.uint8)
     art = Image.fromarray(pixels)
-    scale = min(1.0, SIDE / max(art.size))
-    art = art.resize((max(1, round(art.width * scale)), max(1, round(art.height * scale))))
-    points = max(14, art.width // 60)
-    lines = [judgement.verdict.value.upper(), *(d.evidence for d in judgement.defects[:8])]
-    band = int(points * 1.5) * len(lines) + points
-    sheet = Image.new("RGB", (art.width, art.height + band), "white")
-    sheet.paste(art, (0, band))
-    pen = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(points)
-    for i, line in enumerate(lines):
-        ink = COLOURS[judgement.verdict] if i == 0 else (20, 20, 20)
-        pen.text((points, points // 2 + i * int(points * 1.5)), line[:200], font=font, fill=ink)
-    for look, read in enumerate(inspection.reads):
-        colour = LOOKS[look % len(LOOKS)]
-        for word in read.words:
-            corners = [(x * scale, y * scale + band) for x, y in zip(word.box[::2], word.box[1::2], strict=True)]
-            pen.polygon(corners, outline=colour, width=2)
-            pen.text((corners[0][0], max(0, corners[0][1] - points)), word.text, font=font, fill=colour)
-    sheet.save(target, "PNG")
+    long = max(art.size)
+    scale = min(max(long, LONG[0]), LONG[1]) / long
+    if scale != 1:
+        art = art.resize((max(1, round(art.width * scale)), max(1, round(art.height * scale))))
+    drawing = Drawing(art, scale)
+    asked = Asked(tuple((c, r) for c in crops if (r := ratio_of(c)) is not None), bleed_px)
+    drawing.mark(inspection, judgement, asked)
+    width = max(art.width, WIDE)
+    head, foot = _head(judgement, name, width), _legend(drawing.used, width)
+    sheet = Image.new("RGB", (width, head.height + art.height + foot.height), PAPER)
+    sheet.paste(head, (0, 0))
+    sheet.paste(art, ((width - art.width) // 2, head.height))
+    sheet.paste(foot, (0, head.height + art.height))
+    return sheet
+
+
+def _points(width: int) -> int:
+    return round(min(28.0, max(15.0, width / 56)))
+
+
+def _head(judgement: Judgement, name: str, width: int) -> Image.Image:
+    """The verdict on its colour, and every ground of it below, however many lines they take."""
+    points = _points(width)
+    edge, lead = points, round(points * 1.42)
+    title = Caption(judgement.verdict.value.upper(), round(points * 1.35), strong=True)
+    band = round(points * 2.3)
+    grounds = [wrapped(reason, points, width - 2 * edge - points) for reason in judgement.reasons]
+    lines = sum(len(ground) for ground in grounds)
+    head = Image.new("RGB", (width, band + lines * lead + edge), PAPER)
+    pen = ImageDraw.Draw(head)
+    pen.rectangle((0, 0, width, band), fill=VERDICTS[judgement.verdict])
+    title.draw(pen, edge, band * 0.7, PAPER)
+    # A long name gives way from its start: its end tells files apart.
+    room, shown = width - 3 * edge - title.width, name
+    while len(shown) > 1 and Caption(shown, points).width > room:
+        shown = f"…{shown.lstrip('…')[1:]}"
+    label = Caption(shown, points)
+    label.draw(pen, width - edge - label.width, band * 0.68, PAPER)
+    y = band + edge * 0.3
+    for ground in grounds:
+        pen.ellipse((edge, y + lead * 0.5, edge + points * 0.36, y + lead * 0.5 + points * 0.36), fill=_GREY)
+        for line in ground:
+            line.draw(pen, edge + points, y + lead * 0.82, INK)
+            y += lead
+    return head
+
+
+def _legend(used: list[Mark], width: int) -> Image.Image:
+    """A swatch and a name for each mark in the picture."""
+    if not used:
+        return Image.new("RGB", (width, 1), PAPER)
+    points = round(_points(width) * 0.88)
+    swatch, gap, lead = points * 1.5, points * 1.4, round(points * 1.7)
+    rows: list[list[tuple[float, Mark, Caption]]] = [[]]
+    x = float(points)
+    for mark in used:
+        caption = Caption(mark.label, points)
+        wide = swatch + points * 0.5 + caption.width
+        if rows[-1] and x + wide > width - points:
+            rows.append([])
+            x = float(points)
+        rows[-1].append((x, mark, caption))
+        x += wide + gap
+    foot = Image.new("RGB", (width, len(rows) * lead + points), PAPER)
+    pen = ImageDraw.Draw(foot)
+    for n, row in enumerate(rows):
+        top = points * 0.5 + n * lead
+        for at, mark, caption in row:
+            if mark is Mark.MISSING:
+                middle, y = at + swatch / 2, top + points * 0.4
+                tips = [
+                    (middle - points * 0.45, y + points * 0.6),
+                    (middle, y),
+                    (middle + points * 0.45, y + points * 0.6),
+                ]
+                pen.line(tips, fill=mark.colour, width=3, joint="curve")
+            else:
+                pen.rectangle((at, top + points * 0.25, at + swatch, top + points * 1.15), outline=mark.colour, width=3)
+            caption.draw(pen, at + swatch + points * 0.5, top + points * 1.05, INK)
+    return foot

@@ -42,9 +42,18 @@ def inspect(
     brand: Annotated[str, typer.Option(help="Brand of config/brands: its swatches and its own letters.")] = "",
     width: Annotated[int | None, typer.Option(min=64, max=8192, help="Width wanted, pixels.")] = None,
     height: Annotated[int | None, typer.Option(min=64, max=8192, help="Height wanted, pixels.")] = None,
+    logo: Annotated[
+        list[Path] | None, typer.Option("--logo", metavar="FILE", help="A logo that must be there; once for each.")
+    ] = None,
+    crop: Annotated[
+        list[str] | None, typer.Option("--crop", metavar="4:5", help="A ratio it will be cropped to; once for each.")
+    ] = None,
+    bleed: Annotated[
+        int, typer.Option("--bleed", metavar="PX", min=0, max=2048, help="Pixels at each edge that may be trimmed.")
+    ] = 0,
     config: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with the rules.")] = None,
     overlay: Annotated[
-        Path | None, typer.Option(metavar="OUT.png", help="Draw what was read on the picture; one FILE only.")
+        Path | None, typer.Option(metavar="OUT.png", help="Draw what was found on the picture; one FILE only.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -58,13 +67,24 @@ def inspect(
     if overlay is not None and len(files or []) != 1:
         raise Poison("--overlay draws on one FILE")
     from broker import settings as settings_module
-    from ops.file_inspection import FileInspector, Wanted, report
+    from ops.file_inspection import FileInspector, Wanted
+    from ops.file_report import report
     from ops.overlay import draw_overlay
     from ops.rulesets import read_config
     from workers.checks.readers import open_readers
 
     wish = None if expect is None else tuple(t for t in expect if t)
-    default = Wanted(file=Path(), expect=wish, lane=lane, brand=brand, width=width, height=height)
+    default = Wanted(
+        file=Path(),
+        expect=wish,
+        lane=lane,
+        brand=brand,
+        width=width,
+        height=height,
+        logos=tuple(logo or ()),
+        crops=tuple(crop or ()),
+        bleed_px=bleed,
+    )
     ruleset = read_config(config or settings_module.load().config_dir)
     inspector = FileInspector(ruleset, lambda: open_readers(ruleset.readers, threads=_threads()))
     accepted = True
@@ -73,7 +93,8 @@ def inspect(
         accepted = accepted and result.verdict is Verdict.ACCEPT
         _print(report(result, ruleset.checks), result.verdict, as_json=as_json)
         if overlay is not None and result.inspection and result.judgement:
-            draw_overlay(wanted.file, result.inspection, result.judgement, overlay)
+            seen, judged = result.inspection, result.judgement
+            draw_overlay(wanted.file, seen, judged, overlay, crops=wanted.crops, bleed_px=wanted.bleed_px)
     if not accepted:
         raise typer.Exit(EXIT_FINDING)
 
