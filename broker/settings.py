@@ -67,6 +67,25 @@ class Settings(BaseModel):
     ideogram_api_key_file: Path | None = Field(None, description="File with that key, in place of the key itself.")
     stability_api_key: SecretStr = Field(SecretStr(""), description="Key of the Stability API.")
     stability_api_key_file: Path | None = Field(None, description="File with that key, in place of the key itself.")
+    vision_url: str = Field(
+        "", description="Base of an OpenAI-compatible API that looks at pictures, as https://host/v1; empty: none."
+    )
+    vision_model: str = Field("", max_length=200, description="Model there that takes pictures.")
+    vision_api_key: SecretStr = Field(SecretStr(""), description="Key of that API; empty sends none.")
+    vision_api_key_file: Path | None = Field(None, description="File with that key, in place of the key itself.")
+    vision_timeout_s: float = Field(
+        60, gt=0, le=600, description="Longest wait for one answer, seconds; each of up to three tries takes a quarter."
+    )
+    vision_max_side_px: int = Field(
+        1280, ge=256, le=4096, description="Longer side at which pictures are sent there, pixels."
+    )
+    vision_answer: Literal["json_schema", "json_object", "text"] = Field(
+        "json_schema", description="What `response_format` asks for; text sends none, for servers that know none."
+    )
+    vision_seed: int = Field(0, ge=-1, le=2**31 - 1, description="Seed that is sent there; -1 sends none.")
+    vision_plain_http: bool = Field(
+        default=False, description="Allow http to private addresses; to this machine it is always allowed."
+    )
     upscaler: Path | None = Field(
         None, description="Weights that enlarge pictures, a file that spandrel loads; unset: Lanczos."
     )
@@ -139,6 +158,7 @@ def _with_keys(settings: Settings) -> Settings:
         ("HF_TOKEN", settings.hf_token, settings.hf_token_file),
         ("IDEOGRAM_API_KEY", settings.ideogram_api_key, settings.ideogram_api_key_file),
         ("STABILITY_API_KEY", settings.stability_api_key, settings.stability_api_key_file),
+        ("VISION_API_KEY", settings.vision_api_key, settings.vision_api_key_file),
     ):
         variable, key = PREFIX + name, given.get_secret_value()
         if path is not None:

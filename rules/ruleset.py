@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from rules import composition, findings, logo, text_verdict
+from rules import composition, findings, logo, people, text_verdict
 from rules.brands import Brand, parse_brands
 from rules.engine_profiles import parse_engines
 from rules.engines import EngineProfile
@@ -142,7 +142,13 @@ def _build(nodes: Mapping[str, Node]) -> Ruleset:
         checks=thresholds.checks,
         rules=[r.name for r in routing.rules],
         repairs=ladder.repairs,
-        detected={**findings.DETECTED, **text_verdict.DETECTED, **composition.DETECTED, **logo.DETECTED},
+        detected={
+            **findings.DETECTED,
+            **text_verdict.DETECTED,
+            **composition.DETECTED,
+            **logo.DETECTED,
+            **people.DETECTED,
+        },
     )
     return Ruleset(
         id=hashlib.sha256(document.encode()).hexdigest(),

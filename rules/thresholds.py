@@ -21,19 +21,27 @@ IMAGE_CHECKS: Final = (
     "palette",
     "composition",
     "logo",
+    "people",
     "aesthetic",
 )
 """Checks that the inspection offers: they measure the asset."""
-RULE_CHECKS: Final = ("prompt-sanity", "outcome", "people", "doubt")
-"""Checks made here, on words: sanity of the prompt, the renderer's own report, and what tags send to a person.
-No detector for anatomy ships with the light install, so `people` goes by the prompt's tags."""
-READERS: Final = ("rapidocr", "rapidocr@640", "easyocr")
+RULE_CHECKS: Final = ("prompt-sanity", "outcome", "doubt")
+"""Checks made here, on words and numbers: sanity of the prompt, the renderer's own report, doubt that is left."""
+READERS: Final = ("rapidocr", "rapidocr@640", "easyocr", "vision")
 REVIEW_CHECKS: Final = ("people", "logo", "prompt-sanity")
 """Checks that review rules speak for."""
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "text.trusted_confidence": (0, 1),
     "text.readable_confidence": (0, 1),
     "text.similar": (0, 1),
+    "text.letter_confidence": (0, 1),
+    "text.letter_readable": (0, 1),
+    "text.figure_confidence": (0, 1),
+    "text.split_em": (0, 10),
+    "text.split_heights": (-1, 10),
+    "text.joined_em": (-1, 1),
+    "text.likelihood_review": (-100, 0),
+    "text.agreeing_looks": (2, 10),
     "text.stray_max_characters": (0, 20),
     "text.stray_max_height_share": (0, 1),
     "blank.luma_std_min": (0, 128),
@@ -52,6 +60,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "composition.margin_share_min": (0, 0.2),
     "composition.overlap_max": (0, 1),
     "composition.face_score_min": (0, 1),
+    "people.face_score_min": (0, 1),
     "logo.score_min": (0, 1),
     "logo.distortion_max": (0, 1),
     "logo.rotation_max_degrees": (0, 180),

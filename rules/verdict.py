@@ -9,6 +9,7 @@ from rules.composition import composition_defects, composition_score
 from rules.conditions import Facts, holds
 from rules.findings import cut_defects, failure_defects, file_defects, palette_defects, pixel_defects
 from rules.logo import logo_defects
+from rules.people import people_defects
 from rules.routing import facts_of
 from rules.ruleset import Ruleset
 from rules.settling import settle
@@ -61,13 +62,17 @@ def checked(inspection: Inspection, rendering: Rendering, request: RenderRequest
     cut, notes = cut_defects(rendering, _limits(request, ruleset))
     defects = spoilt + cut + palette_defects(measured, request, checks, limits, ruleset.brands.get(request.job.brand))
     defects += looks
+    letters: tuple[Letter, ...] = ()
     if "text" in checks:
-        text = judge_text(inspection.reads, request, ruleset.thresholds, rendering.asset.height)
+        text = judge_text(
+            inspection.reads, request, ruleset.thresholds, rendering.asset.height, inspection.likelihoods
+        )
         defects += text.defects
         reasons += text.doubts
         scores["text"] = text.score
+        letters = text.letters
     defects += _for_a_person(request, ruleset)
-    return _judgement(defects, reasons, scores, ruleset, notes)
+    return _judgement(defects, reasons, scores, ruleset, notes, letters)
 
 
 def _limits(request: RenderRequest, ruleset: Ruleset) -> Mapping[str, int]:
@@ -81,7 +86,7 @@ def _limits(request: RenderRequest, ruleset: Ruleset) -> Mapping[str, int]:
 def _looks(
     measured: Measured, inspection: Inspection, asset: Asset, request: RenderRequest, ruleset: Ruleset
 ) -> tuple[list[Defect], list[str], dict[str, float]]:
-    """Composition and logos: defects, checks that gave no number, and the scores that rank."""
+    """Composition, logos and people: defects, checks that gave no number, and the scores that rank."""
     checks, limits = ruleset.thresholds.image_checks, ruleset.thresholds.limits
     defects: list[Defect] = []
     missing: list[str] = []
@@ -92,6 +97,10 @@ def _looks(
         ranks["composition"] = composition_score(*given)
     if "logo" in checks:
         found, more = logo_defects(inspection, request, limits)
+        defects += found
+        missing += more
+    if "people" in checks:
+        found, more = people_defects(measured, inspection, request, limits)
         defects += found
         missing += more
     return defects, missing, {name: min(1.0, max(0.0, v)) for name, v in ranks.items() if v is not None}
@@ -117,6 +126,7 @@ def _judgement(
     scores: dict[str, float],
     ruleset: Ruleset,
     notes: Sequence[str] = (),
+    letters: tuple[Letter, ...] = (),
 ) -> Judgement:
     """`reasons` ask for review; `notes` are told, and change nothing."""
     certain = [d for d in defects if d.certain]
@@ -128,5 +138,6 @@ def _judgement(
         defects=tuple(defects)[:DEFECTS_MAX],
         scores=scores,
         reasons=tuple(dict.fromkeys(said))[:REASONS_MAX],
+        letters=letters,
         ruleset_id=ruleset.id,
     )

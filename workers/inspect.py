@@ -28,6 +28,8 @@ from store.artifacts import ArtifactStore, open_store
 from workers.checks.measure import inspect_asset
 from workers.checks.port import TextReader
 from workers.checks.readers import open_readers
+from workers.checks.registry import open_checks
+from workers.checks.vision import Vision, open_vision
 
 STAGE: Final = "inspect"
 READY_S: Final = 60.0
@@ -49,13 +51,14 @@ class Checks:
     """The checks of a ruleset, with its text readers open."""
 
     threads: int
+    vision: Vision | None = None
     _names: tuple[str, ...] = ()
     _readers: tuple[TextReader, ...] = field(default_factory=tuple[TextReader, ...])
 
     def __call__(self, data: bytes, request: RenderRequest, rendering: Rendering, ruleset: Ruleset) -> Inspection:
         """All measurements. Raises BadConfig where a reader is not installed."""
         if ruleset.readers != self._names:
-            self._readers = open_readers(ruleset.readers, self.threads)
+            self._readers = open_readers(ruleset.readers, self.threads, self.vision)
             self._names = ruleset.readers
         return inspect_asset(
             data,
@@ -64,6 +67,7 @@ class Checks:
             palette=ruleset.palette(request.job.brand),
             checks=ruleset.checks,
             readers=self._readers,
+            opened=open_checks(self.vision),
         )
 
 
@@ -153,7 +157,7 @@ def main(settings: Settings) -> int:
         handler = InspectHandler(
             store=store,
             ruleset=RulesetTable(rulesets).current,
-            measure=Checks(settings.inspect_threads),
+            measure=Checks(settings.inspect_threads, open_vision(settings)),
             now_ms=lambda: time.time_ns() // 1_000_000,
         )
         run_worker(worker_plan(slot), settings, codec_for(settings.schema_registry_url), handler, stop)

@@ -10,8 +10,10 @@ from workers.checks.composition import CompositionCheck
 from workers.checks.file import BytesCheck, LatentsCheck, SizeCheck
 from workers.checks.logo import LogoCheck
 from workers.checks.palette import PaletteCheck
+from workers.checks.people import PeopleCheck
 from workers.checks.pixels import BlankCheck, NoiseCheck
 from workers.checks.port import Check
+from workers.checks.vision import Vision
 
 CHECKS: Final[Mapping[str, Check]] = {
     check.name: check
@@ -25,6 +27,12 @@ CHECKS: Final[Mapping[str, Check]] = {
         CompositionCheck(),
         LogoCheck(),
         AestheticCheck(),
+        PeopleCheck(),
     )
 }
 """Those that need nothing but the picture."""
+
+
+def open_checks(vision: Vision | None) -> Mapping[str, Check]:
+    """Every check; those that ask a vision endpoint do so where there is one."""
+    return {**CHECKS, PeopleCheck.name: PeopleCheck(vision)}

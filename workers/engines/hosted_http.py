@@ -7,15 +7,15 @@ import json
 import random
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import httpx
 import structlog
 from pydantic import SecretStr
 
-from broker.leases import Slots
 from schemas.errors import Transient
 from schemas.events import FailureKind
 from workers.engines.hosted_links import BadLink, Resolve, checked
@@ -44,6 +44,14 @@ class Failed(Exception):
 
 class Away(Exception):
     """The host cannot be used for now."""
+
+
+class Slots(Protocol):
+    """A bound on what is asked at once; `broker.leases.Slots` shares one between processes."""
+
+    def slot(self, within_s: float) -> AbstractAsyncContextManager[None]:
+        """Hold one slot inside. Raises Transient where none is free in that time."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,7 +252,7 @@ class Talk:
                 FailureKind.UNAVAILABLE, f"{name} wants to be paid first (402): the account has no credit left"
             )
         if 300 <= status < 400:
-            raise Away(f"{name} redirects ({status}), which is not followed; set the profile's url")
+            raise Away(f"{name} redirects ({status}), which is not followed; set the url that it leads to")
         if 400 <= status < 500:
             said = self.host.said(reply.body)
             raise Failed(FailureKind.INVALID_REQUEST, f"{name} does not understand the request ({status}): {said}")

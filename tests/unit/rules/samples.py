@@ -20,11 +20,14 @@ from schemas.events import (
     Job,
     Lane,
     LatentStats,
+    LogoMatch,
     Measurement,
+    Opinion,
     Outcome,
     PhraseSource,
     PromptRefused,
     PromptSubmitted,
+    Region,
     Rendering,
     RenderRequest,
     RenderRequested,
@@ -35,6 +38,19 @@ from schemas.events import (
 
 CONFIG = Path(__file__).parents[3] / "config"
 LOGO = FileRef(role=FileRole.LOGO, name="logo.png", sha256="a" * 64, media_type="image/png", size_bytes=100)
+PASTED = LogoMatch(
+    file_sha256=LOGO.sha256,
+    found=True,
+    score=0.9,
+    box=(740, 900, 940, 900, 940, 980, 740, 980),
+    scale=0.5,
+    rotation_degrees=0.1,
+    distortion=0.01,
+    delta_e00=0.8,
+    difference=0.01,
+    clear_space=0.3,
+)
+"""The logo as typeset pastes it."""
 SOUND = {
     ("bytes", "decodes"): 1.0,
     ("bytes", "size_bytes"): 5000.0,
@@ -48,6 +64,10 @@ SOUND = {
     ("noise", "corner_share"): 0.0,
     ("noise", "luma_deviation"): 2.0,
     ("palette", "cast"): 8.0,
+    ("composition", "edge_width_px"): 1.5,
+    ("composition", "luma_range"): 0.8,
+    ("people", "faces"): 0.0,
+    ("people", "face_score"): 0.0,
 }
 """What a sound picture measures."""
 
@@ -145,6 +165,9 @@ def inspection(
     *reads: TextRead,
     errors: Sequence[CheckError] = (),
     without: Sequence[tuple[str, str]] = (),
+    regions: Sequence[Region] = (),
+    logos: Sequence[LogoMatch] = (PASTED,),
+    opinions: Sequence[Opinion] = (),
     **values: Any,
 ) -> Inspection:
     """A sound picture but for `values`, named check__name; numbers in `without` were not measured."""
@@ -156,5 +179,8 @@ def inspection(
         measurements=tuple(Measurement(check=c, name=n, value=v) for (c, n), v in numbers.items()),
         reads=reads or (read(),),
         errors=tuple(errors),
+        regions=tuple(regions),
+        logos=tuple(logos),
+        opinions=tuple(opinions),
         elapsed_ms=30,
     )

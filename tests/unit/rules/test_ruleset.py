@@ -31,7 +31,7 @@ def test_the_five_lines_load_and_mean_what_they_say():
     assert rules.ladder.specialist == "ideogram-v1"
     assert rules.pipeline.scorer == "aesthetic-and-reading-score"
     assert rules.postprocess == ("color-normalize",)
-    assert rules.checks == ("bytes", "size", "latents", "blank", "noise", "text", "palette", "aesthetic")
+    assert rules.checks == ("bytes", "size", "latents", "blank", "noise", "text", "palette", "aesthetic", "composition", "logo")
     assert rules.readers == ("rapidocr", "rapidocr@640")
 
 
@@ -47,7 +47,7 @@ def test_the_check_that_only_ranks_is_in_force_where_the_scorer_asks_for_it():
     reading = config()["pipeline.yml"].replace("aesthetic-and-reading-score", "reading-score")
     with pytest.raises(BadConfig, match=r"pipeline\.yml:5: .*'aesthetic' only ranks, and reading-score does not ask"):
         load_ruleset({**config(), "pipeline.yml": reading})
-    modes = config()["failure-modes.yml"].replace("caught_by: [aesthetic]", "caught_by: [palette]")
+    modes = config()["failure-modes.yml"].replace("caught_by: [aesthetic, composition]", "caught_by: [composition]")
     rules = load_ruleset(
         {"pipeline.yml": reading, "verdict.yml": without, "failure-modes.yml": modes}
         | {
@@ -336,7 +336,7 @@ WRONG = [
     ("verdict.yml", "similar: 0.75", "similar: 7.5", None, "is 7.5, want 0 to 1"),
     ("verdict.yml", "std_max: 3", "std_max: 0.1", None, "is above latents.std_max"),
     ("verdict.yml", "check: logo", "check: lgo", None, "no review check 'lgo'"),
-    ("verdict.yml", "mode: anatomy", "mode: anatmy", "anatmy", "did you mean 'anatomy'"),
+    ("verdict.yml", "mode: logo-damage", "mode: logo-damge", "logo-damge", "did you mean 'logo-damage'"),
     ("ladder.yml", "safer_sampling, text_region", "text_region, safer_sampling", None, "out of order"),
     ("ladder.yml", "safer_sampling, text_region", "safer_sampling", None, "text_region stands in one of repairs and"),
     ("ladder.yml", "  share_max: 0.4\n", "", "text_region:", "lacks share_max"),
