@@ -26,6 +26,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "inspect": "inspect:inspect",
     "engines": "engines:app",
     "report": "report:report",
+    "label": "label:label",
+    "calibrate": "calibrate:calibrate",
     "audit": "audit:app",
     "hold": "hold:app",
     "rules": "rules:app",

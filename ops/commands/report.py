@@ -12,9 +12,10 @@ import psycopg
 import typer
 from rich.markup import escape
 
-from audit import queries
+from audit import labels, queries
 from audit.migrate import connect
 from audit.queries import EngineFigures, Scope
+from ops import agreement
 from ops.console import EXIT_WRONG_USE, JsonOption, StateOption, err, out, print_json, print_table
 from ops.running import running_stack
 
@@ -64,6 +65,7 @@ def facts(conn: psycopg.Connection, scope: Scope, review_minutes: float) -> dict
 
     artifact_rate: rendered attempts in which a verdict names a certain defect. delivered_artifact_rate: accepted assets
     on which a designer reported hand work. manual_hours: minutes reported, and review_minutes for each review.
+    agreement: how far verdicts and people agree, see ops/agreement.py.
     """
     figures = queries.engines(conn, scope)
     hands, reviews = queries.touch_ups(conn, scope), queries.reviewed(conn, scope)
@@ -82,6 +84,7 @@ def facts(conn: psycopg.Connection, scope: Scope, review_minutes: float) -> dict
             "hours": (hands.minutes + reviews * review_minutes) / 60,
         },
         "failure_modes": [asdict(m) for m in queries.defect_modes(conn, scope)],
+        "agreement": agreement.facts(labels.agreement(conn, scope)),
         "measurements": [asdict(m) for m in queries.measured(conn, scope)],
         "dead_letters": [asdict(d) for d in queries.dead_letters(conn, scope)],
     }
@@ -100,7 +103,10 @@ def report(
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Artifact rate, latency, images per engine-hour, text score, manual-touch hours and cost, by engine too."""
+    """Artifact rate, latency, images per engine-hour, text score, manual-touch hours and cost, by engine too.
+
+    And how far the pipeline agrees with people, by defect, where labels were given.
+    """
     try:
         start_ms = None if since is None else since_ms(since, time.time_ns() // 1_000_000)
     except ValueError:
@@ -167,6 +173,20 @@ def _print(found: dict[str, Any]) -> None:
             for e in found["engines"]
         ],
     )  # fmt: skip
+    if found["agreement"]:
+        out().print("\n[bold]agreement with people, with 95 % intervals[/bold]")
+        columns = (
+            "defect",
+            "assets of",
+            ">both",
+            ">found only",
+            ">seen only",
+            ">neither",
+            ">precision",
+            ">recall",
+            ">kappa",
+        )
+        print_table(columns, agreement.cells(found["agreement"]))
     for title, rows in (
         ("failure modes found", [f"{m['mode']} {m['found']} ({m['certain']} certain)" for m in found["failure_modes"]]),
         ("dead letters", [f"{d['stage']}: {d['kind']} {d['records']}" for d in found["dead_letters"]]),

@@ -32,7 +32,7 @@ lowest, highest, supervisor_pid, age_s, committed_s
 Room
 
 # schemas/catalogue.py names every topic of the design once; these two are written by design tools and by roll-outs.
-TOUCH_UPS, ROLLOUTS, LOOKS, LABELS
+TOUCH_UPS, ROLLOUTS, LOOKS
 
 # A skill that config/engines.yml gives to an engine, read by its value.
 LAYOUT
