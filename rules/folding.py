@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from enum import Enum
 from functools import lru_cache
@@ -37,7 +38,8 @@ _TYPOGRAPHY: Final = str.maketrans(
 )
 LOOK_ALIKES: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l", "5": "s", "ı": "l"})
 """Applied to small letters: 0 and O, 1 and l and I, 5 and S."""
-_SIGNS: Final = frozenset("-.,")
+_PIECE: Final = re.compile(r"\S+")
+_SIGNS: Final = frozenset("-.,−–")
 """What changes a figure that it stands before."""
 _NEIGHBOURS: Final = str.maketrans({"8": "b", "6": "b", "2": "z", "9": "g", "q": "g", "!": "l", "t": "l", "ł": "l"})
 _PAIRS: Final = (("rn", "m"), ("ri", "n"), ("vv", "w"), ("cl", "d"), ("ll", "u"))
@@ -74,15 +76,30 @@ def fold(text: str, kind: Fold) -> str:
     return near
 
 
+def counting(text: str, *, marks: bool) -> list[bool]:
+    """Which characters count: letters, digits, symbols; with `marks` the punctuation that MARKED keeps too."""
+    out = [bool(_spoken(c)) and not c.isspace() for c in text]
+    if marks:
+        for piece in _PIECE.finditer(text):
+            start, end = _ends(piece.group())
+            out[piece.start() + start : piece.start() + end] = [True] * (end - start)
+    return out
+
+
 def _inside(piece: str) -> str:
-    """A piece without the punctuation about it; a sign before a figure stays."""
+    start, end = _ends(piece)
+    return piece[start:end]
+
+
+def _ends(piece: str) -> tuple[int, int]:
+    """Where a piece begins and ends without the punctuation about it; a sign before a figure stays."""
     spoken = [i for i, c in enumerate(piece) if _spoken(c)]
     if not spoken:
-        return ""
+        return 0, 0
     start = spoken[0]
     if start and piece[start].isdigit() and piece[start - 1] in _SIGNS:
         start -= 1
-    return piece[start : spoken[-1] + 1]
+    return start, spoken[-1] + 1
 
 
 def _spoken(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from rapidfuzz.distance import Levenshtein
 
-from rules.folding import is_spoken
+from rules.folding import counting, is_spoken
 from rules.reading import FARTHEST, corners
 from rules.units import Piece
 from schemas.events import Box, Letter, LetterState, Word
@@ -71,12 +71,12 @@ def aligned(
 ) -> tuple[Pair, ...]:
     """Every letter that counts of a phrase, once, and every letter too many, in order, with the fewest edits.
 
-    `folded` takes away of one letter what does not count; with `marks` punctuation counts. What is known to be `exact`
-    is right whatever the letters one by one say: some only fold to the same beside each other.
+    `folded` takes away of one letter what does not count; with `marks` punctuation inside words counts. What is known
+    to be `exact` is right whatever the letters one by one say: some only fold to the same beside each other.
     """
-    marks = marks or not is_spoken(phrase)
-    wanted = [Glyph(t, at) for at, t in _clusters(phrase) if marks or is_spoken(t)]
-    seen = [Seen(t, p.start + at, p.word) for p in pieces for at, t in _clusters(p.text) if marks or is_spoken(t)]
+    every = not is_spoken(phrase)
+    wanted = [Glyph(t, at) for at, t in _counted(phrase, marks=marks, every=every)]
+    seen = [Seen(t, p.start + at, p.word) for p in pieces for at, t in _counted(p.text, marks=marks, every=every)]
     ours, our_letters = _spelt(wanted, folded)
     theirs, their_letters = _spelt(seen, folded)
     links: dict[int, int] = {}
@@ -105,6 +105,11 @@ def _pairs(
         at = at if link is None else max(at, link + 1)
     if not exact:
         yield from (Pair(None, g, same=False) for g in seen[at:])
+
+
+def _counted(text: str, *, marks: bool, every: bool) -> Iterator[tuple[int, str]]:
+    counts = [True] * len(text) if every else counting(text, marks=marks)
+    return ((at, letter) for at, letter in _clusters(text) if any(counts[at : at + len(letter)]))
 
 
 def _clusters(text: str) -> Iterator[tuple[int, str]]:
@@ -240,6 +245,6 @@ def _swapped(pairs: Sequence[Pair]) -> str:
     seen = [p.seen.text for p in pairs if p.seen is not None]
     at = next((i for i, (a, b) in enumerate(zip(wanted, seen, strict=False)) if a != b), len(wanted))
     one, other = wanted[at : at + 2], seen[at : at + 2]
-    if one != other[::-1] or wanted[at + 2 :] != seen[at + 2 :]:
+    if len(one) < 2 or one != other[::-1] or wanted[at + 2 :] != seen[at + 2 :]:
         return ""
     return f"{one[0]!r} and {one[1]!r} in each other's place"

@@ -2,133 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, assert_never
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Final
 
-from rules.folding import weight
-from rules.text import Extra, Level, Match, Shown, likeness, match_read
+from rules.folding import Fold, fold, weight
+from rules.letters import extra_letters, letters_of
+from rules.reading import UPRIGHT, baseline
+from rules.text import Extra, Level, Match, likeness, match_read
+from rules.text_looks import CHECK, EXTRA, MISSING, WRONG, Ground, Look, by_model, judge_phrase, look_at
 from rules.thresholds import Thresholds
-from schemas.events import Defect, FileRole, Lane, Phrase, RenderRequest, TextRead, Word
+from rules.units import SAME_PLACE, bounds, overlap
+from schemas.events import (
+    Defect,
+    FileRole,
+    Lane,
+    Letter,
+    PhraseSource,
+    RenderRequest,
+    TextLikelihood,
+    TextRead,
+    Word,
+)
 
-WRONG: Final = "wrong-text"
-MISSING: Final = "missing-text"
-EXTRA: Final = "extra-text"
-CHECK: Final = "text"
 DETECTED: Final[Mapping[str, str]] = {WRONG: CHECK, MISSING: CHECK, EXTRA: CHECK}
 """Failure modes reported here, with the check that shows them."""
 SAME_EXTRA: Final = 0.5
 """Least likeness at which two readings mean the same stray text."""
+LETTERS_MAX: Final = 2000
+"""Most letters that a judgement holds; those of the phrases come first."""
+LETTERED: Final = frozenset({FileRole.LAYOUT, FileRole.STYLE_REFERENCE})
+"""Files that may bring lettering of their own into the picture: a label, a caption. Nobody wrote it down."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextFinding:
-    """Defects, grounds of doubt, and a score of 0 to 1 that ranks and decides nothing."""
+    """Defects, grounds of doubt, and a score of 0 to 1 that ranks and decides nothing.
 
-    defects: list[Defect]
-    doubts: list[str]
-    score: float
+    letters: Every wanted letter and every letter too many, as the best reading shows them.
+    firm: Whether a further look could change nothing.
+    """
+
+    score: float = 0.0
+    defects: list[Defect] = field(default_factory=list[Defect])
+    doubts: list[str] = field(default_factory=list[str])
+    letters: tuple[Letter, ...] = ()
+    firm: bool = False
 
 
 def judge_text(
-    reads: Sequence[TextRead], request: RenderRequest, thresholds: Thresholds, height_px: int
+    reads: Sequence[TextRead],
+    request: RenderRequest,
+    thresholds: Thresholds,
+    height_px: int,
+    likelihoods: Sequence[TextLikelihood] = (),
 ) -> TextFinding:
     """All readings against the contract of an attempt.
 
     A phrase is there where one reading shows it to the letter and no sure reading says otherwise. It is wrong
-    or missing where no reading shows it. All between is doubt, and goes to a person.
+    or missing where no reading shows it. All between is doubt, and goes to a person. More looks make nothing laxer:
+    what one reader is sure is wrong no other reader makes right. A vision-language model confirms or raises doubt, and
+    a likelihood turns a reject into doubt.
     """
-    if not reads:
-        return TextFinding([], ["No text reader has read the picture."], 0.0)
     matches = [match_read(request.text, read) for read in reads]
-    finding = TextFinding([], [], _score(matches))
+    plain = [m for m in matches if not by_model(m.reader)]
+    if not plain:
+        who = "Only a vision-language model" if matches else "No text reader"
+        return TextFinding(doubts=[f"{who} has read the picture."])
+    best = max(plain, key=_score)
+    finding = TextFinding(score=_score(best), letters=_letters(plain, best, request))
     if not all(m.complete for m in matches):
         finding.doubts.append("There are too many ways to fit the text that was read to the text that was wanted.")
-    for i, phrase in enumerate(request.text.phrases):
-        _judge_phrase(phrase, [m.shown[i] for m in matches], request.lane, thresholds, finding)
-    _judge_extra(matches, request, thresholds, height_px, finding)
+    firm: list[bool] = []
+    sure_reject = False
+    for i in range(len(request.text.phrases)):
+        ground = Ground(
+            lane=request.lane,
+            limits=thresholds.limits,
+            likelihood=max((k.log_ratio for k in likelihoods if k.phrase == i), default=None),
+            left=[w for m in plain for w in m.left],
+            elsewhere=request.text.other_text_allowed,
+        )
+        said = judge_phrase([look_at(m, i) for m in matches], ground)
+        finding.defects += said.defects
+        finding.doubts += said.doubts
+        firm.append(said.firm)
+        sure_reject = sure_reject or (said.firm and bool(said.defects))
+    extra = _judge_extra(matches, request, thresholds, height_px)
+    finding.defects += extra
+    finding.doubts += _out_of_order(best, request)
+    agreed = len(plain) >= thresholds["text.agreeing_looks"] and any(d.certain for d in extra)
+    finding.firm = sure_reject or agreed or (all(firm) and not finding.defects and not finding.doubts)
     return finding
 
 
 def is_sure(reads: Sequence[TextRead], request: RenderRequest, thresholds: Thresholds, height_px: int) -> bool:
     """Whether a further look could change nothing: what was read so far is accepted, or refused, beyond doubt.
 
-    Called after each look with all reads so far; `height_px` is the height of the picture that was read.
+    Called after each look with all reads so far; `height_px` is the height of the picture that was read. Accepted is
+    sure once every phrase was read with every letter sure; refused, once several looks agree on the same wrong letters.
     """
-    if not reads:
-        return False
-    finding = judge_text(reads, request, thresholds, height_px)
-    return not finding.defects and not finding.doubts
-
-
-def _judge_phrase(
-    phrase: Phrase, shown: Sequence[Shown], lane: Lane, thresholds: Thresholds, finding: TextFinding
-) -> None:
-    trusted, readable = thresholds["text.trusted_confidence"], thresholds["text.readable_confidence"]
-    best = max(shown, key=lambda s: (s.level, s.likeness, s.confidence))
-    sure = max((s.confidence for s in shown if s.level is best.level), default=0.0)
-    against = [s for s in shown if s.level is Level.DIFFERENT and s.confidence >= trusted]
-    match best.level:
-        case Level.EXACT if sure < readable:
-            finding.doubts.append(f"{phrase.text!r} was read, but with a confidence of {sure:.2f} only.")
-        case Level.EXACT | Level.LOOKS_LIKE if against:
-            seen = against[0].seen
-            finding.defects.append(
-                _defect(
-                    WRONG, best.likeness, f"readers disagree: {phrase.text!r} and {seen!r} were read", certain=False
-                )
-            )
-        case Level.EXACT:
-            pass
-        case Level.LOOKS_LIKE if phrase.strict or lane is Lane.CRITICAL:
-            evidence = f"expected {phrase.text!r}, seen {best.seen!r}: a reader cannot tell them apart, a person must"
-            finding.defects.append(_defect(WRONG, best.likeness, evidence, certain=False))
-        case Level.LOOKS_LIKE:
-            pass
-        case Level.DIFFERENT:
-            # Nearly right and hardly legible: perhaps the lettering is right and the reader is not.
-            certain = sure >= trusted or best.likeness < thresholds["text.similar"]
-            evidence = f"expected {phrase.text!r}, seen {best.seen!r}"
-            finding.defects.append(_defect(WRONG, best.likeness, evidence, certain=certain))
-        case Level.ABSENT:
-            evidence = f"expected {phrase.text!r}, seen nothing like it"
-            finding.defects.append(_defect(MISSING, 0.0, evidence, certain=True))
-        case _:
-            assert_never(best.level)
+    return judge_text(reads, request, thresholds, height_px).firm
 
 
 def _judge_extra(
-    matches: Sequence[Match], request: RenderRequest, thresholds: Thresholds, height_px: int, finding: TextFinding
-) -> None:
+    matches: Sequence[Match], request: RenderRequest, thresholds: Thresholds, height_px: int
+) -> list[Defect]:
     """Text that nobody asked for: certain where every reading saw it, doubtful where one did, else texture.
 
-    A logo file whose letters nobody wrote down may say anything, so there it is only doubtful; where they are
-    known, a reader may catch a part of them, drawn as they are.
+    A logo file whose letters nobody wrote down may say anything, as a layout or a reference may, so there it is only
+    doubtful; where they are known, a reader may catch a part of them, drawn as they are.
     """
-    allowed = request.text.allowed_extra
-    has_logo = _has_logo(request)
+    unknown = any(f.role in LETTERED for f in request.job.files)
+    unknown = unknown or (_has_logo(request) and not request.text.allowed_extra)
     told: list[str] = []
+    out: list[Defect] = []
     for match in matches:
+        others = [m for m in matches if m is not match]
         for extra in match.extra:
-            if not _is_stray(extra, request, thresholds, height_px) or any(
-                likeness(extra.text, t) >= SAME_EXTRA for t in told
+            if (
+                not _is_stray(extra, request, thresholds, height_px)
+                or _is_part(extra, others)
+                or any(likeness(extra.text, t) >= SAME_EXTRA for t in told)
             ):
                 continue
             told.append(extra.text)
-            others = [m for m in matches if m is not match]
             everywhere = all(any(_same(extra, e, thresholds) for e in m.extra) for m in others)
             word = "a second time" if extra.repeats else "though nobody asked for it"
             evidence = f"expected no such text, seen {extra.text!r} {word}"
-            finding.defects.append(
-                _defect(EXTRA, extra.confidence, evidence, certain=everywhere and (bool(allowed) or not has_logo))
+            certain = everywhere and not unknown
+            out.append(
+                Defect(
+                    mode=EXTRA,
+                    check=CHECK,
+                    value=extra.confidence,
+                    threshold=1,
+                    evidence=evidence[:2000],
+                    certain=certain,
+                )
             )
+    return out
 
 
 def at_fault(
     reads: Sequence[TextRead], request: RenderRequest, thresholds: Thresholds, height_px: int
 ) -> tuple[Word, ...]:
     """The boxes, of every reading, of phrases that no reading shows as they are wanted and of stray text."""
-    matches = [match_read(request.text, read) for read in reads]
+    matches = [m for m in (match_read(request.text, read) for read in reads) if not by_model(m.reader)]
     wrong = [
         i
         for i in range(len(request.text.phrases))
@@ -145,7 +166,7 @@ def _has_logo(request: RenderRequest) -> bool:
 def _is_stray(extra: Extra, request: RenderRequest, thresholds: Thresholds, height_px: int) -> bool:
     """Whether it is legible lettering and no texture, tick, speck or part of a logo."""
     if _has_logo(request) and any(
-        likeness(extra.text, a) >= thresholds["text.similar"] for a in request.text.allowed_extra
+        likeness(extra.text, a) >= thresholds["text.logo_part"] for a in request.text.allowed_extra
     ):
         return False
     return (
@@ -155,21 +176,66 @@ def _is_stray(extra: Extra, request: RenderRequest, thresholds: Thresholds, heig
     )
 
 
+def _is_part(extra: Extra, others: Sequence[Match]) -> bool:
+    """Whether it is a piece of lettering that another look read whole, as a phrase that is wanted there."""
+    text = fold(extra.text, Fold.LOOK)
+    return any(
+        text in fold(s.seen, Fold.LOOK) and any(overlap(extra.word, w) >= SAME_PLACE for w in s.words)
+        for m in others
+        for s in m.shown
+        if s.level is Level.EXACT and not extra.repeats
+    )
+
+
 def _same(extra: Extra, other: Extra, thresholds: Thresholds) -> bool:
     return other.confidence >= thresholds["text.readable_confidence"] and likeness(extra.text, other.text) >= SAME_EXTRA
 
 
-def _score(matches: Sequence[Match]) -> float:
-    """Of the best reading: letters that are right, over letters wanted and letters too many."""
+def _out_of_order(match: Match, request: RenderRequest) -> Iterator[str]:
+    """Phrases that the client listed in one order and the picture plainly shows in another; for a person, in critical.
 
-    def one(match: Match) -> float:
-        wanted = sum(weight(s.phrase.text) or 1 for s in match.shown)
-        right = sum((weight(s.phrase.text) or 1) * (1.0 if s.level is Level.EXACT else s.likeness) for s in match.shown)
-        extra = sum(weight(e.text) for e in match.extra if weight(e.text) > 2)
-        return right / (wanted + extra) if wanted else 1.0 / (1.0 + extra / 10)
+    Told where the second stands above the first, or left of it on one line. Slanted and curved lettering has no order.
+    """
+    if request.lane is not Lane.CRITICAL:
+        return
+    listed = [s for s in match.shown if s.phrase.source is PhraseSource.EXPLICIT and s.level is Level.EXACT]
+    for one, other in pairwise(listed):
+        if any(abs(baseline(w).tilt) > UPRIGHT for w in (*one.words, *other.words)):
+            continue
+        left, top, right, bottom = _around(one.words)
+        left2, top2, right2, bottom2 = _around(other.words)
+        above = bottom2 <= top and left2 < right and left < right2
+        before = right2 <= left and top2 < bottom and top < bottom2
+        if above or before:
+            where = "above" if above else "before"
+            yield f"{other.phrase.text!r} stands {where} {one.phrase.text!r}, and was listed after it."
 
-    return max(one(m) for m in matches)
+
+def _around(words: Sequence[Word]) -> tuple[float, float, float, float]:
+    boxes = [bounds(w) for w in words]
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
 
 
-def _defect(mode: str, likeness_seen: float, evidence: str, *, certain: bool) -> Defect:
-    return Defect(mode=mode, check=CHECK, value=likeness_seen, threshold=1, evidence=evidence[:2000], certain=certain)
+def _letters(matches: Sequence[Match], best: Match, request: RenderRequest) -> tuple[Letter, ...]:
+    """Each phrase as the look shows it that shows it best, and the extra text of the best look of all."""
+    out: list[Letter] = []
+    for i, phrase in enumerate(request.text.phrases):
+        look = max((look_at(m, i) for m in matches), key=lambda k: k.rank)
+        passes = look.shown.level is Level.LOOKS_LIKE and not phrase.strict and request.lane is not Lane.CRITICAL
+        out += letters_of(i, len(phrase.text), _passed(look).pairs if passes else look.pairs)
+    for extra in best.extra:
+        out += extra_letters(extra.word, extra.text)
+    return tuple(out[:LETTERS_MAX])
+
+
+def _passed(look: Look) -> Look:
+    return replace(look, shown=replace(look.shown, level=Level.EXACT))
+
+
+def _score(match: Match) -> float:
+    """Letters that are right, over letters wanted and letters too many."""
+    wanted = sum(weight(s.phrase.text) or 1 for s in match.shown)
+    right = sum((weight(s.phrase.text) or 1) * (1.0 if s.level is Level.EXACT else s.likeness) for s in match.shown)
+    extra = sum(weight(e.text) for e in match.extra if weight(e.text) > 2)
+    return right / (wanted + extra) if wanted else 1.0 / (1.0 + extra / 10)

@@ -34,6 +34,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "text.trusted_confidence": (0, 1),
     "text.readable_confidence": (0, 1),
     "text.similar": (0, 1),
+    "text.logo_part": (0, 1),
     "text.letter_confidence": (0, 1),
     "text.letter_readable": (0, 1),
     "text.figure_confidence": (0, 1),

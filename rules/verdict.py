@@ -14,7 +14,18 @@ from rules.routing import facts_of
 from rules.ruleset import Ruleset
 from rules.settling import settle
 from rules.text_verdict import judge_text
-from schemas.events import Asset, Defect, Inspection, Judgement, Measurement, Outcome, Rendering, RenderRequest, Verdict
+from schemas.events import (
+    Asset,
+    Defect,
+    Inspection,
+    Judgement,
+    Letter,
+    Measurement,
+    Outcome,
+    Rendering,
+    RenderRequest,
+    Verdict,
+)
 
 DEFECTS_MAX: Final = 256
 REASONS_MAX: Final = 64
@@ -64,9 +75,7 @@ def checked(inspection: Inspection, rendering: Rendering, request: RenderRequest
     defects += looks
     letters: tuple[Letter, ...] = ()
     if "text" in checks:
-        text = judge_text(
-            inspection.reads, request, ruleset.thresholds, rendering.asset.height, inspection.likelihoods
-        )
+        text = judge_text(inspection.reads, request, ruleset.thresholds, rendering.asset.height, inspection.likelihoods)
         defects += text.defects
         reasons += text.doubts
         scores["text"] = text.score
