@@ -52,7 +52,7 @@ def test_a_whole_poster_is_measured_by_every_check() -> None:
     got = measured(POSTER, Typed("a"))
     assert numbers(got, "bytes") == {"decodes": 1, "size_bytes": len(POSTER), "format_matches": 1}
     assert numbers(got, "size") == {"width_px": 256, "height_px": 320}
-    assert {m.check for m in got.measurements} == {"bytes", "size", "blank", "noise", "palette", "aesthetic"}
+    assert {m.check for m in got.measurements} == {"bytes", "size", "blank", "noise", "palette", "aesthetic", "composition"}
     assert got.errors == ()
     assert got.elapsed_ms > 0
 

@@ -31,7 +31,7 @@ def test_the_five_lines_load_and_mean_what_they_say():
     assert rules.ladder.specialist == "ideogram-v1"
     assert rules.pipeline.scorer == "aesthetic-and-reading-score"
     assert rules.postprocess == ("color-normalize",)
-    assert rules.checks == ("bytes", "size", "latents", "blank", "noise", "text", "palette", "aesthetic", "composition", "logo")
+    assert rules.checks == ("bytes", "size", "latents", "blank", "noise", "text", "palette", "aesthetic", "composition", "logo", "people")
     assert rules.readers == ("rapidocr", "rapidocr@640")
 
 
@@ -70,7 +70,7 @@ def test_the_id_names_the_content():
     assert from_document(rules.document) == rules
     assert load_ruleset(dict(reversed(config().items()))) == rules
     assert load_ruleset(changed("verdict.yml", "# Checks", "# All checks")).id == rules.id
-    assert load_ruleset(changed("verdict.yml", "similar: 0.75", "similar: 0.76")).id != rules.id
+    assert load_ruleset(changed("verdict.yml", "similar: 0.6", "similar: 0.76")).id != rules.id
 
 
 def test_palettes_are_looked_up_by_brand():
@@ -332,8 +332,8 @@ WRONG = [
         "there is no text reader 'tesseract'",
     ),
     ("verdict.yml", 'readers: [rapidocr, "rapidocr@640"]', "readers: []", None, "reads with nothing"),
-    ("verdict.yml", "  similar: 0.75\n", "", "text:", "lacks similar"),
-    ("verdict.yml", "similar: 0.75", "similar: 7.5", None, "is 7.5, want 0 to 1"),
+    ("verdict.yml", "  similar: 0.6\n", "", "text:", "lacks similar"),
+    ("verdict.yml", "similar: 0.6", "similar: 7.5", None, "is 7.5, want 0 to 1"),
     ("verdict.yml", "std_max: 3", "std_max: 0.1", None, "is above latents.std_max"),
     ("verdict.yml", "check: logo", "check: lgo", None, "no review check 'lgo'"),
     ("verdict.yml", "mode: logo-damage", "mode: logo-damge", "logo-damge", "did you mean 'logo-damage'"),

@@ -351,12 +351,17 @@ def test_checks_that_are_not_in_force_are_not_missed():
     from tests.unit.rules.samples import config
 
     verdicts = config()["verdict.yml"].replace(
-        "checks: [bytes, size, latents, blank, noise, text, palette, aesthetic,", "checks: ["
+        "checks: [bytes, size, latents, blank, noise, text, palette, aesthetic, composition, logo,", "checks: ["
     )
     modes = config()["failure-modes.yml"]
-    for check in ("text", "bytes", "blank", "noise", "size", "palette", "aesthetic"):
+    for check in ("text", "bytes", "blank", "noise", "size", "palette", "composition"):
         modes = modes.replace(f"caught_by: [{check}]", "caught_by: [outcome]")
     modes = modes.replace("caught_by: [latents, outcome]", "caught_by: [outcome]")
+    modes = modes.replace("caught_by: [aesthetic, composition]", "caught_by: [outcome]")
+    modes = modes.replace("caught_by: [logo]", "caught_by: [outcome]")
+    # The rule that speaks for the check goes with it.
+    start, end = verdicts.index("  - check: logo"), verdicts.index("  - check: prompt-sanity")
+    verdicts = verdicts[:start] + verdicts[end:]
     pipeline = config()["pipeline.yml"].replace("aesthetic-and-reading-score", "reading-score")
     few = load_ruleset({**config(), "verdict.yml": verdicts, "failure-modes.yml": modes, "pipeline.yml": pipeline})
     judged = judge(inspection(), rendering(latents=SOUND_LATENTS), routed(POSTER, few), few)
