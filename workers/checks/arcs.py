@@ -227,7 +227,7 @@ def _along(outline: Outline, count: int) -> Points:
     """Points at even distances along a closed outline."""
     closed = np.vstack([outline, outline[:1]]).astype(float)
     steps = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
-    at = np.arange(count) * (steps[-1] / count)
+    at: npt.NDArray[np.float64] = np.arange(count, dtype=float) * float(steps[-1] / count)
     return np.stack([np.interp(at, steps, closed[:, 0]), np.interp(at, steps, closed[:, 1])], axis=1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from schemas.events import (
     Region,
     Rendering,
     RenderRequest,
+    TextContract,
+    TextLikelihood,
     TextRead,
 )
 
@@ -34,12 +36,20 @@ class Decoded:
     media_type: What the bytes are, whatever was declared.
     profile: ICC profile that the file carries, as it stands there; the pixels are not converted by it.
     as_stored: Whether the file holds exactly these pixels: RGB, upright, opaque.
+    mode: Pillow's name of how the file stores colours, such as RGB, L or CMYK.
+    bits: Bits of each channel in the file.
+    transparent_share: Share of pixels that are not opaque, 0 to 1.
+    pictures: Pictures in the file; telephones put a second one behind a JPEG, and only the first counts.
     """
 
     pixels: Pixels
     media_type: str
     profile: bytes | None = None
     as_stored: bool = False
+    mode: str = "RGB"
+    bits: int = 8
+    transparent_share: float = 0.0
+    pictures: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,4 +136,15 @@ class TextReader(Protocol):
         left of its lettering, which is another corner of the picture where the lettering is turned. Safe to call from
         several threads: a reader that is not lets one in at a time.
         """
+        ...
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """A reader that can say how likely it finds a text that it did not read."""
+
+    def likelihoods(
+        self, pixels: Pixels, contract: TextContract, reads: Sequence[TextRead]
+    ) -> tuple[TextLikelihood, ...]:
+        """For each phrase that no read shows, where one is like it."""
         ...

@@ -9,8 +9,9 @@ from typing import Final
 import cv2
 import numpy as np
 
-from schemas.events import TextRead, Word
+from schemas.events import TextContract, TextLikelihood, TextRead, Word
 from workers.checks.boxes import Quad, lying, quads, strip_of
+from workers.checks.likelihood import likelihoods
 from workers.checks.order import in_reading_order
 from workers.checks.port import Pixels, Scene
 from workers.checks.text_models import GRID, Heat, Line, TextModels
@@ -52,6 +53,12 @@ class RapidOcrReader:
         # Time is shared out evenly: nobody can tell the parts of a batch apart.
         each_ms = (time.perf_counter() - started) * 1000 / max(1, len(scenes))
         return [TextRead(reader=self._name, elapsed_ms=each_ms, words=w) for w in words]
+
+    def likelihoods(
+        self, pixels: Pixels, contract: TextContract, reads: Sequence[TextRead]
+    ) -> tuple[TextLikelihood, ...]:
+        """For each phrase that no read shows, where one is like it; boxes in pixels of the picture as given."""
+        return likelihoods(self._models, pixels, contract, reads)
 
 
 def look(models: TextModels, pictures: Sequence[Pixels], *, side: int, box_threshold: float) -> list[tuple[Word, ...]]:

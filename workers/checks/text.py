@@ -1,23 +1,53 @@
-"""Who reads the text, and when a further look is worth its time."""
+"""The cascade: who reads the text of which pictures, and when a further look is not worth its time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from rules.text import shows
+from rules.folding import Fold, fold
+from rules.text import Level, match_read
 from schemas.events import TextContract, TextRead
 from workers.checks.port import Pixels, Scene, TextReader
 
+AGREED: Final = 0.95
+"""Confidence from which two looks that read the same are believed: print reads above it, letters misread below."""
 
-def look(pixels: Pixels, contract: TextContract, readers: Sequence[TextReader]) -> tuple[TextRead, ...]:
-    """Reads in the order of the readers, up to the first that shows the contract to the letter.
 
-    A later look costs as much as the first and could only add doubt to what is sure. What the contract
-    does not settle is read by every reader, and the ruleset judges the reads together.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Asked:
+    """A picture and the text that it must show. `sure` says whether the reads so far settle what becomes of it."""
+
+    pixels: Pixels
+    contract: TextContract
+    sure: Callable[[Sequence[TextRead]], bool]
+
+
+def look(asked: Sequence[Asked], readers: Sequence[TextReader]) -> list[tuple[TextRead, ...]]:
+    """Reads of each picture in the order of the readers, up to the look after which it is sure what stands there.
+
+    Each look takes all pictures that are still in doubt together. Cheap looks come first: a later one costs as much
+    as the first and could only add doubt to what is sure.
     """
-    reads: list[TextRead] = []
+    reads: list[list[TextRead]] = [[] for _ in asked]
+    open_ones = list(range(len(asked)))
     for reader in readers:
-        reads += reader.read([Scene(pixels=pixels, reads=tuple(reads))])
-        if shows(contract, reads[-1]):
-            break
-    return tuple(reads)
+        scenes = [Scene(pixels=asked[i].pixels, reads=tuple(reads[i])) for i in open_ones]
+        for i, read in zip(open_ones, reader.read(scenes) if scenes else (), strict=True):
+            reads[i].append(read)
+        open_ones = [i for i in open_ones if not asked[i].sure(reads[i]) and not agreed(asked[i].contract, reads[i])]
+    return [tuple(r) for r in reads]
+
+
+def agreed(contract: TextContract, reads: Sequence[TextRead]) -> bool:
+    """Whether the last two looks read the same everywhere, sure of every line, and something for every phrase.
+
+    What is misspelt then is misspelt, and further looks would only say so again. Where a phrase is missing, a
+    view may still find it.
+    """
+    if len(reads) < 2 or any(w.confidence < AGREED for r in reads[-2:] for w in r.words):
+        return False
+    one, two = (Counter(fold(w.text, Fold.CASED) for w in r.words) for r in reads[-2:])
+    return one == two and all(s.level is not Level.ABSENT for s in match_read(contract, reads[-1]).shown)
