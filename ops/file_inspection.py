@@ -37,7 +37,7 @@ from schemas.events import (
     Verdict,
 )
 from workers.checks.decode import MAX_BYTES, media_type_of
-from workers.checks.measure import Asset, Looks, inspect_assets
+from workers.checks.measure import Given, Looks, inspect_assets
 from workers.checks.port import TextReader
 
 FIELDS: Final = ("file", "expect", "lane", "brand", "width", "height", "logos", "crops", "bleed_px")
@@ -195,7 +195,7 @@ class FileInspector:
         """Measures and judges bytes in place of those of `wanted.file`. Raises Poison for a wrong phrase."""
         logos = _logos(wanted.logos)
         request, rendering = _request(wanted, self._ruleset, tuple(logos)), _rendering(data)
-        asset = Asset(
+        given = Given(
             data=data,
             request=request,
             rendering=rendering,
@@ -203,7 +203,7 @@ class FileInspector:
             files={ref.sha256: logo for ref, logo in logos.items()},
         )
         (inspection,) = inspect_assets(
-            [asset],
+            [given],
             Looks(checks=self._ruleset.checks, readers=self._readers(), thresholds=self._ruleset.thresholds),
         )
         request, rendering = _sized(request, rendering, wanted, inspection)

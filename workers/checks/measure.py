@@ -24,7 +24,7 @@ TEXT: Final = "text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asset:
+class Given:
     """One asset to be inspected. `palette` holds the brand's swatches as #rrggbb, `files` what came with the prompt."""
 
     data: bytes
@@ -63,12 +63,12 @@ def inspect_asset(
     files: Mapping[str, bytes] = MappingProxyType({}),
 ) -> Inspection:
     """Measures one asset by looks without thresholds; see `inspect_assets`."""
-    asset = Asset(data=data, request=request, rendering=rendering, palette=palette, files=files)
+    asset = Given(data=data, request=request, rendering=rendering, palette=palette, files=files)
     looks = Looks(checks=checks, readers=readers, opened=opened)
     return inspect_assets([asset], looks)[0]
 
 
-def inspect_assets(assets: Sequence[Asset], looks: Looks) -> list[Inspection]:
+def inspect_assets(assets: Sequence[Given], looks: Looks) -> list[Inspection]:
     """Measures assets together; judges nothing. What is found in one does not depend on the others.
 
     The bytes of each are decoded once. Where they do not decode, `bytes` says so and the other pixel checks
@@ -90,7 +90,7 @@ def inspect_assets(assets: Sequence[Asset], looks: Looks) -> list[Inspection]:
         return [r.result() for r in running]
 
 
-def _decoded(asset: Asset) -> tuple[Decoded | Broken, float]:
+def _decoded(asset: Given) -> tuple[Decoded | Broken, float]:
     """The image, and the milliseconds that it took."""
     started = time.perf_counter()
     return decode(asset.data), (time.perf_counter() - started) * 1000
@@ -104,7 +104,7 @@ class _Text:
     likelihoods: tuple[TextLikelihood, ...] = ()
 
 
-def _read(images: Sequence[tuple[Asset, Decoded | Broken]], looks: Looks) -> list[_Text]:
+def _read(images: Sequence[tuple[Given, Decoded | Broken]], looks: Looks) -> list[_Text]:
     if TEXT not in looks.checks:
         return [_Text() for _ in images]
     whole = [(a, image.pixels) for a, image in images if isinstance(image, Decoded)]
@@ -131,7 +131,7 @@ def _likelihoods(asked: Asked, reads: Sequence[TextRead], readers: Sequence[Text
     return () if weigh is None else weigh.likelihoods(asked.pixels, asked.contract, reads)
 
 
-def _measured(asset: Asset, image: Decoded | Broken, text: _Text, looks: Looks, spent_ms: float) -> Inspection:
+def _measured(asset: Given, image: Decoded | Broken, text: _Text, looks: Looks, spent_ms: float) -> Inspection:
     started = time.perf_counter()
     subject = Subject(
         data=asset.data,
