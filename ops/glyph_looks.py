@@ -1,0 +1,135 @@
+"""Grounds, inks and lenses for the words that train the glyph check: decorated, but sound."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from ops.glyph_damage import Ink, Random
+from workers.checks.port import Pixels
+
+Floats = npt.NDArray[np.float32]
+_LUMA: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+def painted(rng: Random, mask: Ink) -> Pixels:
+    """A mask of ink as a picture: shape (height, width, 3)."""
+    share = mask.astype(np.float32) / 255
+    ground = _ground(rng, mask.shape[0], mask.shape[1])
+    mean = ground.reshape(-1, 3).mean(axis=0)
+    ink = _ink(rng, mean, float(rng.uniform(45, 110)))
+    way = float(rng.random())
+    if way < 0.46:
+        out = _over(ground, share, ink)
+    elif way < 0.56:
+        out = _over(_shaded(rng, ground, share, mean), share, ink)
+    elif way < 0.66:
+        out = _neon(rng, ground * 0.35, share)
+    elif way < 0.76:
+        out = _embossed(rng, ground, share)
+    elif way < 0.83:
+        out = _over(ground, _ring(rng, share), ink)
+    elif way < 0.9:
+        out = _over(_over(ground, _grown(rng, share), _ink(rng, ink, 60)), share, ink)
+    else:
+        out = _over(ground, share, np.clip(ink + _texture(rng, mask.shape[0], mask.shape[1], 30), 0, 255))
+    return _taken(rng, out)
+
+
+def _ink(rng: Random, ground: Floats, contrast: float) -> Floats:
+    """A colour whose luma lies at least so many levels off the ground's."""
+    base = float(ground @ _LUMA)
+    for _ in range(60):
+        ink = rng.uniform(0, 255, 3).astype(np.float32)
+        if abs(float(ink @ _LUMA) - base) >= contrast:
+            return ink
+    return np.full(3, 255.0 if base < 128 else 0.0, np.float32)
+
+
+def _texture(rng: Random, height: int, width: int, depth: float) -> Floats:
+    """Noise of a grain that chance picks, shape (height, width, 1)."""
+    grain = float(np.exp(rng.uniform(0, 3)))
+    small = rng.normal(0, depth, (max(2, int(height / grain)), max(2, int(width / grain)))).astype(np.float32)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width, 1)
+
+
+def _ground(rng: Random, height: int, width: int) -> Floats:
+    colour = rng.uniform(0, 255, 3).astype(np.float32)
+    out = np.broadcast_to(colour, (height, width, 3)).astype(np.float32)
+    way = float(rng.random())
+    if way < 0.3:
+        other = colour + rng.uniform(-70, 70, 3)
+        ramp = np.linspace(0, 1, width)[None, :, None] if rng.random() < 0.5 else np.linspace(0, 1, height)[:, None, None]
+        out = (out * (1 - ramp) + other * ramp).astype(np.float32)
+    if way > 0.55:
+        out = out + _texture(rng, height, width, float(rng.uniform(3, 18)))
+    return np.clip(out, 0, 255).astype(np.float32)
+
+
+def _over(ground: Floats, share: Floats, ink: Floats) -> Floats:
+    return (ground + share[:, :, None] * (ink - ground)).astype(np.float32)
+
+
+def _soft(share: Floats, sigma: float) -> Floats:
+    return cv2.GaussianBlur(share, (0, 0), max(0.3, sigma))
+
+
+def _unit(share: Floats) -> float:
+    """About a twentieth of the lettering's height, pixels."""
+    rows = np.flatnonzero(share.max(axis=1) > 0.4)
+    return max(0.6, (len(rows) or share.shape[0]) / 22)
+
+
+def _shaded(rng: Random, ground: Floats, share: Floats, mean: Floats) -> Floats:
+    unit = _unit(share)
+    moved = np.roll(share, tuple(int(v) for v in rng.integers(-2, 3, 2) * max(1, round(unit / 2))), (0, 1))
+    tone = np.float32(0 if float(mean @ _LUMA) > 110 or rng.random() < 0.3 else 255)
+    return _over(ground, _soft(moved, unit * float(rng.uniform(0.4, 2.0))) * float(rng.uniform(0.3, 0.8)), tone)
+
+
+def _neon(rng: Random, ground: Floats, share: Floats) -> Floats:
+    unit = _unit(share)
+    hue = rng.uniform(40, 255, 3).astype(np.float32)
+    hue[int(rng.integers(3))] = 255
+    near = _soft(share, unit * float(rng.uniform(0.3, 0.7)))
+    tube = np.clip(1.25 - np.abs(near - 0.5) * 3.2, 0, 1) if rng.random() < 0.5 else near
+    glow = _soft(share, unit * float(rng.uniform(2, 5)))
+    out = ground + glow[:, :, None] * hue * float(rng.uniform(0.3, 0.7))
+    return np.clip(out + tube[:, :, None] * (0.5 * hue + 0.5 * 255 - out), 0, 255).astype(np.float32)
+
+
+def _embossed(rng: Random, ground: Floats, share: Floats) -> Floats:
+    unit = _unit(share)
+    soft = _soft(share, unit * float(rng.uniform(0.3, 0.7)))
+    by = max(1, round(unit * float(rng.uniform(0.3, 0.9))))
+    edge = np.roll(soft, (-by, -by), (0, 1)) - np.roll(soft, (by, by), (0, 1))
+    depth = float(rng.uniform(60, 110)) * (1 if rng.random() < 0.5 else -1)
+    out = ground * 0.6 + 50 + depth * edge[:, :, None] + share[:, :, None] * float(rng.uniform(0, 25))
+    return np.clip(out, 0, 255).astype(np.float32)
+
+
+def _ring(rng: Random, share: Floats) -> Floats:
+    size = max(3, round(_unit(share) * float(rng.uniform(1.2, 2.4)))) | 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    return cv2.morphologyEx(share, cv2.MORPH_GRADIENT, kernel)
+
+
+def _grown(rng: Random, share: Floats) -> Floats:
+    size = max(3, round(_unit(share) * float(rng.uniform(0.8, 1.8)))) | 1
+    return cv2.dilate(share, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+
+
+def _taken(rng: Random, picture: Floats) -> Pixels:
+    """As a camera, a renderer or a coder leaves it."""
+    if rng.random() < 0.35:
+        picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 1.1)))
+    if rng.random() < 0.4:
+        picture = picture + rng.normal(0, float(rng.uniform(1, 7)), picture.shape).astype(np.float32)
+    out = np.clip(picture, 0, 255).astype(np.uint8)
+    if rng.random() < 0.4:
+        _, coded = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 96))])
+        out = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+    return out

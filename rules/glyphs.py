@@ -1,0 +1,41 @@
+"""Malformed lettering: what is read right and drawn wrong. It asks a person, and neither rejects nor accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from rules.text import match_read
+from schemas.events import Defect, Glyph, Inspection, TextContract
+
+MALFORMED: Final = "malformed-letter"
+CHECK: Final = "glyphs"
+DETECTED: Final[Mapping[str, str]] = {MALFORMED: CHECK}
+"""Failure mode reported here, with the check that shows it."""
+
+
+def glyph_defects(
+    inspection: Inspection, contract: TextContract, checks: Sequence[str], limits: Mapping[str, float]
+) -> list[Defect]:
+    """At most one defect, never certain: the least healthy letter of the wanted phrases, where it is below the limit."""
+    if CHECK not in checks:
+        return []
+    judged = wanted_glyphs(inspection, contract)
+    least = limits["glyphs.health_min"]
+    low = sorted((g for g in judged if g.health < least), key=lambda g: g.health)
+    if not low:
+        return []
+    worst = low[0]
+    where = f"at {worst.box.left}, {worst.box.top}"
+    others = f", and {len(low) - 1} more letters" if len(low) > 1 else ""
+    evidence = f"the {worst.letter!r} {where} is not formed as a font forms it{others}"
+    return [Defect(mode=MALFORMED, check=CHECK, value=worst.health, threshold=least, evidence=evidence, certain=False)]
+
+
+def wanted_glyphs(inspection: Inspection, contract: TextContract) -> list[Glyph]:
+    """The letters of the boxes in which any reading shows a wanted phrase."""
+    wanted: set[tuple[str, int]] = set()
+    for read in inspection.reads:
+        shown = {word for s in match_read(contract, read).shown for word in s.words}
+        wanted |= {(read.reader, n) for n, word in enumerate(read.words) if word in shown}
+    return [g for g in inspection.glyphs if (g.reader, g.word) in wanted]

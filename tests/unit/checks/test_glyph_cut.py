@@ -1,0 +1,142 @@
+"""Letters out of a picture: whatever the ink and the ground, each stands alone, upright, in its place."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from schemas.events import Word
+from workers.checks.glyph_cut import INK_SIDE, SIDE, Cut, letters_of, tile_of
+from workers.checks.port import Pixels
+from workers.engines import fonts
+
+TEXT = "HOUSE 27"
+
+
+def font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(str(fonts.SANS.path), size)
+
+
+def drawn(ink: str = "black", ground: str = "white", text: str = TEXT, size: int = 60) -> tuple[Pixels, Word]:
+    """A word on a page, with the box and centres that an exact reader gives."""
+    face = font(size)
+    page = Image.new("RGB", (int(face.getlength(text)) + 80, size * 2), ground)
+    ImageDraw.Draw(page).text((40, size // 2), text, fill=ink, font=face)
+    left, top, right, bottom = ImageDraw.Draw(page).textbbox((40, size // 2), text, font=face)
+    ends = [40 + face.getlength(text[:n]) for n in range(len(text) + 1)]
+    centres = tuple(((a + b) / 2 - left) / (right - left) for a, b in zip(ends, ends[1:], strict=False))
+    box = (left, top, right, top, right, bottom, left, bottom)
+    word = Word(text=text, confidence=0.99, box=tuple(float(v) for v in box), centres=centres)
+    return np.array(page, np.uint8), word
+
+
+def turned(pixels: Pixels, word: Word, degrees: float) -> tuple[Pixels, Word]:
+    height, width = pixels.shape[:2]
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
+    side = int(np.hypot(width, height)) + 2
+    matrix[:, 2] += [(side - width) / 2, (side - height) / 2]
+    out = cv2.warpAffine(pixels, matrix, (side, side), borderValue=[int(v) for v in pixels[0, 0]])
+    corners = np.array(word.box).reshape(4, 2) @ matrix[:, :2].T + matrix[:, 2]
+    box = tuple(float(v) for v in corners.ravel())
+    return np.asarray(out, np.uint8), Word(text=word.text, confidence=1.0, box=box, centres=word.centres)
+
+
+def alike(cuts: list[Cut], others: list[Cut]) -> float:
+    """Least likeness of two cuts of the same letters."""
+    assert [c.letter for c in cuts] == [c.letter for c in others]
+    a, b = (np.stack([c.tile.ravel() for c in some]) for some in (cuts, others))
+    return float(((a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))).min())
+
+
+def test_every_letter_is_cut_and_blanks_are_not():
+    cuts = letters_of(*drawn())
+    assert "".join(c.letter for c in cuts) == "HOUSE27"
+    assert [c.place for c in cuts] == [0, 1, 2, 3, 4, 6, 7]
+    for cut in cuts:
+        assert cut.tile.shape == (SIDE, SIDE)
+        assert 0 <= cut.tile.min() <= cut.tile.max() <= 1
+        assert cut.tile.max() > 0.9
+
+
+def test_boxes_stand_round_their_letters_in_the_picture():
+    pixels, word = drawn()
+    for cut in letters_of(pixels, word):
+        inside = pixels[cut.box.top : cut.box.bottom, cut.box.left : cut.box.right]
+        assert inside.min() < 30, "no ink in the box"
+        assert cut.height_px == pytest.approx(40, abs=6)
+    lefts = [c.box.left for c in letters_of(pixels, word)]
+    assert lefts == sorted(lefts)
+
+
+@pytest.mark.parametrize(
+    ("ink", "ground"), [("white", "black"), ("#ffdd00", "#204080"), ("#303030", "#707070"), ("#c00000", "#00a000")]
+)
+def test_ink_is_told_from_ground_whatever_their_colours(ink: str, ground: str):
+    assert alike(letters_of(*drawn(ink, ground)), letters_of(*drawn())) > 0.97
+
+
+@pytest.mark.parametrize("degrees", [-25, -90, 12, 30])
+def test_turned_words_are_straightened(degrees: float):
+    pixels, word = drawn()
+    assert alike(letters_of(*turned(pixels, word, degrees)), letters_of(pixels, word)) > 0.93
+
+
+def test_a_blend_and_a_shadow_do_not_count_as_ink():
+    pixels, word = drawn("white", "black")
+    ramp = np.linspace(0, 110, pixels.shape[1])[None, :, None]
+    ink = pixels[:, :, :1].astype(float) / 255
+    dark = np.roll(ink, (3, 3), (0, 1))
+    shaded = ((30 + ramp) * (1 - 0.8 * dark) * (1 - ink) + 250 * ink).repeat(1, axis=2)
+    picture = np.repeat(shaded, 3, axis=2).clip(0, 255).astype(np.uint8)
+    assert alike(letters_of(picture, word), letters_of(pixels, word)) > 0.9
+
+
+def test_centres_that_are_a_little_off_change_nothing():
+    pixels, word = drawn()
+    moved = Word(text=word.text, confidence=1.0, box=word.box, centres=tuple(min(1.0, c + 0.03) for c in word.centres))
+    assert alike(letters_of(pixels, moved), letters_of(pixels, word)) > 0.99
+
+
+def test_touching_letters_are_cut_between_their_centres():
+    pixels, word = drawn()
+    joined = pixels.copy()
+    joined[75:80, 45:250] = 0
+    assert "".join(c.letter for c in letters_of(joined, word)) == "HOUSE27"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"centres": ()},
+        {"centres": (0.5,)},
+        {"text": "", "centres": ()},
+        {"box": (40.0, 40, 41, 40, 41, 41, 40, 41)},
+        {"box": (40.0, 10, 60, 10, 60, 200, 40, 200)},
+        {"box": (0.0, 10, 900, 10, 900, 20, 0, 20)},
+    ],
+)
+def test_words_that_cannot_be_parted_are_left_alone(change: dict[str, tuple[float, ...]]):
+    pixels, word = drawn()
+    fields = {"text": word.text, "confidence": 1.0, "box": word.box, "centres": word.centres} | change
+    assert letters_of(pixels, Word(**fields)) == []  # type: ignore[arg-type]
+
+
+def test_blanks_alone_and_even_ground_hold_no_letters():
+    pixels, word = drawn()
+    assert letters_of(pixels, Word(text="  ", confidence=1.0, box=word.box, centres=(0.2, 0.8))) == []
+    assert letters_of(np.full_like(pixels, 120), word) == []
+
+
+def test_a_box_beyond_the_picture_is_read_as_far_as_it_goes():
+    pixels, word = drawn()
+    for cut in letters_of(pixels[:, : pixels.shape[1] - 60], word):
+        assert 0 <= cut.box.left < cut.box.right <= pixels.shape[1] - 60
+
+
+def test_a_tile_keeps_proportions():
+    tall = tile_of(np.ones((100, 20), np.float32))
+    rows, cols = np.flatnonzero(tall.any(axis=1)), np.flatnonzero(tall.any(axis=0))
+    assert len(rows) == INK_SIDE
+    assert len(cols) == round(INK_SIDE / 5)
