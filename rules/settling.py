@@ -18,14 +18,17 @@ SCORE: Final = "doubt."
 def settle(
     judgement: Judgement, inspection: Inspection, rendering: Rendering, request: RenderRequest, ruleset: Ruleset
 ) -> Judgement:
-    """The judgement with its doubts and the draw of the audit. An accept may become a review; nothing else changes."""
+    """The judgement with the draw of the audit, and where the checks accept, with its doubts.
+
+    An accept may become a review; no other verdict changes.
+    """
     asset = rendering.asset
     if asset is None:
         return judgement
-    found = doubts(inspection, request, asset, ruleset)
-    candidate = judgement.verdict is Verdict.ACCEPT
-    settled = replace(judgement, scores={**judgement.scores, **{f"{SCORE}{m}": v for m, v in found.items()}})
-    if candidate and CHECK in ruleset.thresholds.checks:
+    candidate, settled = judgement.verdict is Verdict.ACCEPT, judgement
+    if candidate:
+        found = doubts(inspection, request, asset, ruleset)
+        settled = replace(judgement, scores={**judgement.scores, **{f"{SCORE}{m}": v for m, v in found.items()}})
         settled = _doubted(settled, found, request, ruleset)
     chosen = ruleset.thresholds.audits.choose(request.job.job_id, asset.sha256, judgement.verdict, candidate=candidate)
     return replace(settled, audit=chosen)

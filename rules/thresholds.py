@@ -25,7 +25,7 @@ IMAGE_CHECKS: Final = (
     "aesthetic",
 )
 """Checks that the inspection offers: they measure the asset."""
-RULE_CHECKS: Final = ("prompt-sanity", "outcome", "doubt")
+RULE_CHECKS: Final = ("prompt-sanity", "outcome")
 """Checks made here, on words and numbers: sanity of the prompt, the renderer's own report, doubt that is left."""
 READERS: Final = ("rapidocr", "rapidocr@640", "easyocr", "vision")
 REVIEW_CHECKS: Final = ("people", "logo", "prompt-sanity")
@@ -34,6 +34,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "text.trusted_confidence": (0, 1),
     "text.readable_confidence": (0, 1),
     "text.similar": (0, 1),
+    "text.garbled_confidence": (0, 1),
     "text.logo_part": (0, 1),
     "text.letter_confidence": (0, 1),
     "text.letter_readable": (0, 1),
