@@ -31,7 +31,7 @@ class Caption:
 
 def wrapped(text: str, points: int, width: float, *, strong: bool = False) -> list[Caption]:
     """Lines no wider than `width`; a word that is wider is broken, and nothing is left out."""
-    lines: list[Caption] = []
+    lines: list[str] = []
     line = ""
     for word in text.split():
         tried = f"{line} {word}" if line else word
@@ -39,13 +39,24 @@ def wrapped(text: str, points: int, width: float, *, strong: bool = False) -> li
             line = tried
             continue
         if line:
-            lines.append(Caption(line, points, strong=strong))
+            lines.append(line)
         line = word
-        while Caption(line, points, strong=strong).width > width and len(line) > 1:
-            fits = max(1, sum(Caption(line[:n], points, strong=strong).width <= width for n in range(1, len(line))))
-            lines.append(Caption(line[:fits], points, strong=strong))
+        while (fits := _fitting(line, points, width, strong=strong)) < len(line):
+            lines.append(line[:fits])
             line = line[fits:]
-    return [*lines, Caption(line, points, strong=strong)] if line else lines
+    return [Caption(one, points, strong=strong) for one in ([*lines, line] if line else lines)]
+
+
+def _fitting(text: str, points: int, width: float, *, strong: bool) -> int:
+    """How many characters from the start stand within a width; one at least."""
+    low, high = 1, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if Caption(text[:middle], points, strong=strong).width <= width:
+            low = middle
+        else:
+            high = middle - 1
+    return low
 
 
 def _runs(text: str, points: int, *, strong: bool) -> Runs:
