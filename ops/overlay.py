@@ -67,7 +67,7 @@ def overlay(
 
 
 def _points(width: int) -> int:
-    return round(min(28.0, max(15.0, width / 56)))
+    return round(min(36.0, max(15.0, width / 56)))
 
 
 def _head(judgement: Judgement, name: str, width: int) -> Image.Image:

@@ -65,6 +65,8 @@ _REGIONS: Final = {
     RegionKind.SUBJECT: Mark.SUBJECT,
     RegionKind.MARK: Mark.MARK,
 }
+SURE: Final = 0.5
+"""Score from which a main subject or a logo-like mark is shown; the report lists all."""
 Rect = tuple[float, float, float, float]
 
 
@@ -85,13 +87,15 @@ class Drawing:
         self._pen = ImageDraw.Draw(art)
         self._taken: list[Rect] = []
         side = min(art.size)
-        self.points = round(min(30.0, max(14.0, side / 50)))
+        self.points = round(min(38.0, max(14.0, side / 50)))
         self.line = max(2, round(side / 450))
 
     def mark(self, inspection: Inspection, judgement: Judgement, asked: Asked) -> None:
         """Everything that was found, the least important below."""
         self._crops(asked)
         for region in inspection.regions:
+            if region.kind in (RegionKind.SUBJECT, RegionKind.MARK) and region.score < SURE:
+                continue  # a guess about an empty page says nothing to a designer
             self._frame(_REGIONS[region.kind], region.box, f"{_REGIONS[region.kind].label} {region.score:.2f}")
         for logo in inspection.logos:
             if logo.box:
