@@ -155,13 +155,13 @@ def _high(value: float) -> int:
 def centre(word: Word, place: int) -> float:
     """Where the middle of a character stands along its box, 0 to 1; evenly spaced where the reader does not tell."""
     if has_centres(word):
-        return min(1.0, max(0.0, word.centres[place]))
+        return word.centres[place]
     return (place + 0.5) / len(word.text)
 
 
 def has_centres(word: Word) -> bool:
     """Whether the reader told where each character stands."""
-    return len(word.centres) == len(word.text) and all(math.isfinite(c) for c in word.centres)
+    return len(word.centres) == len(word.text) and all(0 <= c <= 1 for c in word.centres)
 
 
 def span(glyph: Seen) -> tuple[float, float]:
@@ -226,7 +226,7 @@ def told(pairs: Sequence[Pair]) -> str:
 
 def _fault(pairs: Sequence[Pair], at: int) -> str:
     pair = pairs[at]
-    before = "".join(p.wanted.text for p in pairs[:at] if p.wanted is not None)[-CONTEXT:]
+    before = _before(pairs, at)
     where = f"after {before!r}" if before else "at the beginning"
     wanted = "" if pair.wanted is None else pair.wanted.text
     seen = "" if pair.seen is None else pair.seen.text
@@ -237,6 +237,17 @@ def _fault(pairs: Sequence[Pair], at: int) -> str:
             return f"{seen!r} too many {where}"
         case _:
             return f"{seen!r} for {wanted!r} {where}"
+
+
+def _before(pairs: Sequence[Pair], at: int) -> str:
+    """What of its word stands before a letter, and of the word before where it is the first."""
+    before = [p.wanted for p in pairs[:at] if p.wanted is not None]
+    word = before[-1:]
+    for glyph in reversed(before[:-1]):
+        if glyph.place + len(glyph.text) != word[0].place or len(word) == CONTEXT:
+            break
+        word.insert(0, glyph)
+    return "".join(g.text for g in word)
 
 
 def _swapped(pairs: Sequence[Pair]) -> str:

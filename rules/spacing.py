@@ -24,6 +24,8 @@ _OTHER: Final = 0.55
 _WIDE: Final = 1.0
 LEAST: Final = 3
 """Neighbours inside words from which the size of the letters of a box is taken; fewer say too little."""
+SILENT_MAX: Final = 2.0
+"""Widest gap in em that a reader passes over without a blank: beyond, it has not seen the box as one line."""
 SPACED: Final = 0.5
 """Share of the letters of a box that stand alone between blanks, from which the blanks are letter-spacing."""
 
@@ -162,7 +164,7 @@ def faults(looks: Sequence[Sequence[Blank]], gaps: Gaps) -> list[tuple[Fault, st
 
 
 def _torn(there: Sequence[Blank], gaps: Gaps) -> Fault | None:
-    wide = [b.gap_em > gaps.silent_em for b in there if b.gap_em is not None]
+    wide = [gaps.silent_em < b.gap_em < SILENT_MAX for b in there if b.gap_em is not None]
     if any(b.read or (b.gap_heights is not None and b.gap_heights > gaps.boxes) for b in there):
         return Fault.SPLIT
     if wide and all(wide):

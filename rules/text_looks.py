@@ -206,7 +206,7 @@ def _wrong_letters(best: Look, looks: Sequence[Look], ground: Ground, said: Said
     """Certain where a look is sure of the letters that differ, or where the text is nothing like the phrase."""
     phrase, shown = best.shown.phrase, best.shown
     firm = [k for k in looks if k.differs_surely(ground["trusted_confidence"], ground["letter_confidence"])]
-    garbled = shown.likeness < ground["similar"] and shown.confidence >= ground["readable_confidence"]
+    garbled = shown.likeness < ground["similar"] and shown.confidence >= ground["garbled_confidence"]
     # Neighbours in shape may be the reader's fault; a likely phrase or a model that reads it right is a ground to look.
     near = fold(shown.seen, Fold.NEAR) == fold(phrase.text, Fold.NEAR)
     certain = (bool(firm) or garbled) and not near and not confirmed and not _likely(ground)

@@ -66,12 +66,37 @@ def judge_text(
     a likelihood turns a reject into doubt.
     """
     matches = [match_read(request.text, read) for read in reads]
-    plain = [m for m in matches if not by_model(m.reader)]
+    finding = _weighed(matches, request, thresholds, height_px, likelihoods)
+    finding.letters = _letters(_plain(matches), request)
+    return finding
+
+
+def is_sure(reads: Sequence[TextRead], request: RenderRequest, thresholds: Thresholds, height_px: int) -> bool:
+    """Whether a further look could change nothing: what was read so far is accepted, or refused, beyond doubt.
+
+    Called after each look with all reads so far; `height_px` is the height of the picture that was read. Accepted is
+    sure once every phrase was read with every letter sure; refused, once several looks agree on the same wrong letters.
+    """
+    return _weighed([match_read(request.text, read) for read in reads], request, thresholds, height_px, ()).firm
+
+
+def _plain(matches: Sequence[Match]) -> list[Match]:
+    return [m for m in matches if not by_model(m.reader)]
+
+
+def _weighed(
+    matches: Sequence[Match],
+    request: RenderRequest,
+    thresholds: Thresholds,
+    height_px: int,
+    likelihoods: Sequence[TextLikelihood],
+) -> TextFinding:
+    plain = _plain(matches)
     if not plain:
         who = "Only a vision-language model" if matches else "No text reader"
         return TextFinding(doubts=[f"{who} has read the picture."])
     best = max(plain, key=_score)
-    finding = TextFinding(score=_score(best), letters=_letters(plain, best, request))
+    finding = TextFinding(score=_score(best))
     if not all(m.complete for m in matches):
         finding.doubts.append("There are too many ways to fit the text that was read to the text that was wanted.")
     firm: list[bool] = []
@@ -95,15 +120,6 @@ def judge_text(
     agreed = len(plain) >= thresholds["text.agreeing_looks"] and any(d.certain for d in extra)
     finding.firm = sure_reject or agreed or (all(firm) and not finding.defects and not finding.doubts)
     return finding
-
-
-def is_sure(reads: Sequence[TextRead], request: RenderRequest, thresholds: Thresholds, height_px: int) -> bool:
-    """Whether a further look could change nothing: what was read so far is accepted, or refused, beyond doubt.
-
-    Called after each look with all reads so far; `height_px` is the height of the picture that was read. Accepted is
-    sure once every phrase was read with every letter sure; refused, once several looks agree on the same wrong letters.
-    """
-    return judge_text(reads, request, thresholds, height_px).firm
 
 
 def _judge_extra(
@@ -149,7 +165,7 @@ def at_fault(
     reads: Sequence[TextRead], request: RenderRequest, thresholds: Thresholds, height_px: int
 ) -> tuple[Word, ...]:
     """The boxes, of every reading, of phrases that no reading shows as they are wanted and of stray text."""
-    matches = [m for m in (match_read(request.text, read) for read in reads) if not by_model(m.reader)]
+    matches = _plain([match_read(request.text, read) for read in reads])
     wrong = [
         i
         for i in range(len(request.text.phrases))
@@ -217,14 +233,15 @@ def _around(words: Sequence[Word]) -> tuple[float, float, float, float]:
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
-def _letters(matches: Sequence[Match], best: Match, request: RenderRequest) -> tuple[Letter, ...]:
+def _letters(matches: Sequence[Match], request: RenderRequest) -> tuple[Letter, ...]:
     """Each phrase as the look shows it that shows it best, and the extra text of the best look of all."""
     out: list[Letter] = []
+    matches = matches or [match_read(request.text, TextRead(reader="", elapsed_ms=0, words=()))]
     for i, phrase in enumerate(request.text.phrases):
         look = max((look_at(m, i) for m in matches), key=lambda k: k.rank)
         passes = look.shown.level is Level.LOOKS_LIKE and not phrase.strict and request.lane is not Lane.CRITICAL
         out += letters_of(i, len(phrase.text), _passed(look).pairs if passes else look.pairs)
-    for extra in best.extra:
+    for extra in max(matches, key=_score).extra:
         out += extra_letters(extra.word, extra.text)
     return tuple(out[:LETTERS_MAX])
 

@@ -19,6 +19,9 @@ IMAGE_CHECKS: Final = (
     "size",
     "text",
     "palette",
+    "tones",
+    "drift",
+    "duplicate",
     "composition",
     "logo",
     "people",
@@ -27,7 +30,17 @@ IMAGE_CHECKS: Final = (
 """Checks that the inspection offers: they measure the asset."""
 RULE_CHECKS: Final = ("prompt-sanity", "outcome")
 """Checks made here, on words and numbers: sanity of the prompt, the renderer's own report, doubt that is left."""
-READERS: Final = ("rapidocr", "rapidocr@640", "easyocr", "vision")
+READERS: Final = (
+    "rapidocr",
+    "rapidocr@640",
+    "rapidocr@curve",
+    "rapidocr@turned",
+    "rapidocr@padded",
+    "rapidocr@contrast",
+    "rapidocr@tiles",
+    "easyocr",
+    "vision",
+)
 REVIEW_CHECKS: Final = ("people", "logo", "prompt-sanity")
 """Checks that review rules speak for."""
 LIMITS: Final[Mapping[str, tuple[float, float]]] = {
@@ -47,6 +60,11 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "text.stray_max_characters": (0, 20),
     "text.stray_max_height_share": (0, 1),
     "blank.luma_std_min": (0, 128),
+    "bytes.trailing_bytes_max": (0, 1_000_000),
+    "bytes.transparent_share_max": (0, 1),
+    "bytes.inks_max": (0, 1),
+    "bytes.profile_delta_e00_max": (0, 100),
+    "noise.calm_share_max": (0, 1),
     "noise.block_correlation_min": (-1, 1),
     "noise.luma_deviation_max": (0, 255),
     "noise.corner_share_max": (0, 1),
@@ -55,6 +73,17 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "latents.absmax_max": (0, 10000),
     "palette.cast_max": (0, 100),
     "palette.branded_cast_max": (0, 100),
+    "palette.meant_share_min": (0, 1),
+    "tones.gradient_share_min": (0, 1),
+    "tones.banding_max": (0, 1),
+    "tones.clipped_max": (0, 1),
+    "drift.count_min": (2, 50),
+    "drift.sigma_min": (0.01, 5),
+    "drift.sigma_max": (0.01, 5),
+    "drift.score_max": (0, 100),
+    "drift.ewma_max": (0, 100),
+    "drift.spread_max": (0, 100),
+    "duplicate.bits_max": (0, 256),
     "composition.edge_width_max": (1, 100),
     "composition.luma_range_min": (0, 1),
     "composition.text_confidence_min": (0, 1),
@@ -92,6 +121,8 @@ class Thresholds:
     readers: tuple[str, ...]
     limits: Mapping[str, float]
     reviews: tuple[ReviewRule, ...]
+    warn: frozenset[str]
+    """Failure modes that are told and change no verdict, as long as they are not certain."""
     acceptance: Acceptance
     audits: Audits
 
@@ -112,13 +143,17 @@ def parse_thresholds(
     for key in LIMITS:
         section, name = key.split(".")
         wanted.setdefault(section, []).append(name)
-    f = root.fields(["checks", "readers", "review_when", "audits", "uncalibrated", "calibrated", *wanted])
+    f = root.fields(["checks", "readers", "review_when", "warn", "audits", "uncalibrated", "calibrated", *wanted])
     limits: dict[str, float] = {}
     for section, names in wanted.items():
         values = f[section].fields(names)
         for name in names:
             limits[f"{section}.{name}"] = values[name].number(*LIMITS[f"{section}.{name}"])
-    for low, high in (("text.readable_confidence", "text.trusted_confidence"), ("latents.std_min", "latents.std_max")):
+    for low, high in (
+        ("text.readable_confidence", "text.trusted_confidence"),
+        ("latents.std_min", "latents.std_max"),
+        ("drift.sigma_min", "drift.sigma_max"),
+    ):
         if limits[low] > limits[high]:
             raise f[low.split(".")[0]].bad(f"{low} is above {high}", "swap them")
     checks = f["checks"].choices([*IMAGE_CHECKS, *RULE_CHECKS], "check")
@@ -130,6 +165,7 @@ def parse_thresholds(
         readers=readers,
         limits=limits,
         reviews=tuple(_review(n, checks, tags, brands, modes) for n in f["review_when"].items()),
+        warn=frozenset(f["warn"].choices(sorted(modes), "failure mode")),
         acceptance=parse_acceptance(f["uncalibrated"], f["calibrated"], modes=modes, engines=engines),
         audits=parse_audits(f["audits"]),
     )
