@@ -21,7 +21,7 @@ from broker.embedded.kafka import answers
 from broker.embedded.process import free_port
 from broker.settings import Settings
 from ops.rulesets import read_config
-from schemas.errors import BadConfig, Fatal
+from schemas.errors import BadConfig, Fatal, Poison
 
 GIB: Final = 1024**3
 DISK_GIB: Final = 2.0
@@ -48,7 +48,15 @@ def examine(state_dir: Path | None) -> tuple[Finding, ...]:
         settings = settings_module.load(state_dir)
     except BadConfig as e:
         return (_python(), _java(), _jars(), Finding(what="settings", level="bad", seen=e.what, mend=e.mend))
-    looks: tuple[Callable[[Settings], Finding], ...] = (_settings, _config, _kafka, _disk, _fonts, _engines)
+    looks: tuple[Callable[[Settings], Finding], ...] = (
+        _settings,
+        _config,
+        _kafka,
+        _disk,
+        _fonts,
+        _engines,
+        vision_finding,
+    )
     return (_python(), _java(), _jars(), _postgres(), _ports(), _memory(), *(look(settings) for look in looks))
 
 
@@ -172,3 +180,27 @@ def _engines(settings: Settings) -> Finding:
         mend = "install the extra `models`, or allow PRESSCHECK_STAND_IN"
         return Finding(what="engines", level="bad", seen="no torch, and nothing may stand in", mend=mend)
     return Finding(what="engines", level="ok" if torch else "note", seen=seen)
+
+
+def vision_finding(settings: Settings) -> Finding:
+    """Whether a model that looks at pictures is configured, and answers."""
+    from workers.checks.vision import open_vision
+
+    what = "vision endpoint"
+    try:
+        vision = open_vision(settings)
+        if vision is None:
+            seen = "none: critical work with people goes to a person"
+            return Finding(what=what, level="note", seen=seen, mend="set PRESSCHECK_VISION_URL to have a model look")
+        listed = vision.models()
+    except BadConfig as e:
+        return Finding(what=what, level="bad", seen=e.what, mend=e.mend)
+    except Poison as e:
+        mend = (
+            "start it, or correct PRESSCHECK_VISION_URL and PRESSCHECK_VISION_API_KEY; until then people are reviewed"
+        )
+        return Finding(what=what, level="bad", seen=str(e)[:MAX_LINE], mend=mend)
+    if listed and vision.model not in listed:
+        seen = f"{vision.host.name} answers and lists no model {vision.model!r}"
+        return Finding(what=what, level="note", seen=seen, mend="correct PRESSCHECK_VISION_MODEL")
+    return Finding(what=what, level="ok", seen=f"{vision.host.name} answers; model {vision.model}")

@@ -102,6 +102,7 @@ class _Text:
 
     reads: tuple[TextRead, ...] = ()
     likelihoods: tuple[TextLikelihood, ...] = ()
+    errors: tuple[CheckError, ...] = ()
 
 
 def _read(images: Sequence[tuple[Given, Decoded | Broken]], looks: Looks) -> list[_Text]:
@@ -111,8 +112,12 @@ def _read(images: Sequence[tuple[Given, Decoded | Broken]], looks: Looks) -> lis
     asked = [Asked(pixels=p, contract=a.request.text, sure=_sure(a.request, looks, p.shape[0])) for a, p in whole]
     found = iter(
         [
-            _Text(reads, _likelihoods(one, reads, looks.readers))
-            for one, reads in zip(asked, look(asked, looks.readers), strict=True)
+            _Text(
+                looked.reads,
+                _likelihoods(one, looked.reads, looks.readers),
+                tuple(CheckError(check=TEXT, message=why[:2000]) for why in looked.errors),
+            )
+            for one, looked in zip(asked, look(asked, looks.readers), strict=True)
         ]
     )
     return [next(found) if isinstance(image, Decoded) else _Text() for _, image in images]
@@ -143,7 +148,7 @@ def _measured(asset: Given, image: Decoded | Broken, text: _Text, looks: Looks, 
         files=asset.files,
     )
     found: list[Findings] = []
-    errors: list[CheckError] = []
+    errors = [*text.errors]
     for name in looks.checks:
         if name == TEXT:
             continue

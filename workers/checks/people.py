@@ -74,7 +74,8 @@ class PeopleCheck:
         asked = bool(TAGS & {t.name for t in subject.request.tags})
         opinions: tuple[Opinion, ...] = ()
         if self._vision is not None and (asked or best >= ASK_SCORE):
-            opinions = (opinion_of(self._vision.ask(QUESTION, pixels), self._vision, people_wanted=asked),)
+            answer = self._vision.ask(QUESTION, pixels, subject.request.job.job_id)
+            opinions = (opinion_of(answer, self._vision, people_wanted=asked),)
         return Findings(
             measurements=(
                 Measurement(check=CHECK, name="faces", value=float(len(found))),

@@ -134,7 +134,8 @@ class TextReader(Protocol):
 
         What is read in one does not depend on the others; they go together for speed alone. A box begins at the top
         left of its lettering, which is another corner of the picture where the lettering is turned. Safe to call from
-        several threads: a reader that is not lets one in at a time.
+        several threads: a reader that is not lets one in at a time. Raises Poison where it cannot read; the cascade
+        then asks for each picture by itself.
         """
         ...
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from rules.folding import Fold, fold
 from rules.text import Level, match_read
+from schemas.errors import Poison
 from schemas.events import TextContract, TextRead
 from workers.checks.port import Pixels, Scene, TextReader
 
@@ -25,20 +26,42 @@ class Asked:
     sure: Callable[[Sequence[TextRead]], bool]
 
 
-def look(asked: Sequence[Asked], readers: Sequence[TextReader]) -> list[tuple[TextRead, ...]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What was read in one picture, in the order of the looks, and why a look gave nothing."""
+
+    reads: tuple[TextRead, ...]
+    errors: tuple[str, ...] = ()
+
+
+def look(asked: Sequence[Asked], readers: Sequence[TextReader]) -> list[Looked]:
     """Reads of each picture in the order of the readers, up to the look after which it is sure what stands there.
 
     Each look takes all pictures that are still in doubt together. Cheap looks come first: a later one costs as much
-    as the first and could only add doubt to what is sure.
+    as the first and could only add doubt to what is sure. A look that cannot be had is an error of its picture.
     """
     reads: list[list[TextRead]] = [[] for _ in asked]
+    errors: list[list[str]] = [[] for _ in asked]
     open_ones = list(range(len(asked)))
     for reader in readers:
         scenes = [Scene(pixels=asked[i].pixels, reads=tuple(reads[i])) for i in open_ones]
-        for i, read in zip(open_ones, reader.read(scenes) if scenes else (), strict=True):
-            reads[i].append(read)
-        open_ones = [i for i in open_ones if not asked[i].sure(reads[i]) and not agreed(asked[i].contract, reads[i])]
-    return [tuple(r) for r in reads]
+        for i, read in zip(open_ones, _each(reader, scenes), strict=True):
+            if isinstance(read, TextRead):
+                reads[i].append(read)
+            else:
+                errors[i].append(str(read))
+        open_ones = [
+            i for i in open_ones if not reads[i] or not (asked[i].sure(reads[i]) or agreed(asked[i].contract, reads[i]))
+        ]
+    return [Looked(reads=tuple(r), errors=tuple(e)) for r, e in zip(reads, errors, strict=True)]
+
+
+def _each(reader: TextReader, scenes: Sequence[Scene]) -> Sequence[TextRead | Poison]:
+    """A read for each picture, or why there is none; where one fails the others are read by themselves."""
+    try:
+        return reader.read(scenes) if scenes else ()
+    except Poison as e:
+        return [e] if len(scenes) == 1 else [read for scene in scenes for read in _each(reader, [scene])]
 
 
 def agreed(contract: TextContract, reads: Sequence[TextRead]) -> bool:

@@ -83,14 +83,15 @@ class Vision:
     max_side_px: int
     private: bool
 
-    def ask(self, question: Question, pixels: Pixels) -> Answer:
+    def ask(self, question: Question, pixels: Pixels, job_id: str = "") -> Answer:
         """Ask about a picture. Raises Poison where the endpoint is away, refuses the request, or talks nonsense.
 
         An answer that is not what was asked for is an Answer without an object, never an error and never a yes.
+        `job_id` is for the log.
         """
         started = time.perf_counter()
         try:
-            reply = asyncio.run(self._posted(self._body(question, pixels)))
+            reply = asyncio.run(self._posted(self._body(question, pixels), job_id))
             content = words_of(reply.json())
         except Failed as e:
             raise Poison(f"vision endpoint: {self.host.struck(e.message)}"[:1000]) from None
@@ -143,15 +144,15 @@ class Vision:
         if self.seed >= 0:
             body["seed"] = self.seed
         if self.answer == "json_schema":
-            wanted = {"name": question.name, "strict": True, "schema": question.schema}
+            wanted = {"name": question.name, "strict": True, "schema": dict(question.schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": wanted}
         elif self.answer == "json_object":
             body["response_format"] = {"type": "json_object"}
         return body
 
-    async def _posted(self, body: Mapping[str, Any]) -> Reply:
+    async def _posted(self, body: Mapping[str, Any], job_id: str) -> Reply:
         end = asyncio.get_running_loop().time() + self.host.timeout_s
-        job_id = str(structlog.contextvars.get_contextvars().get("job_id", ""))
+        job_id = job_id or str(structlog.contextvars.get_contextvars().get("job_id", ""))
         host, headers = await self._target()
         async with hosted_http.client(httpx.create_ssl_context(trust_env=False)) as client:
             talk = Talk(host=host, client=client, slots=_Free(), job_id=job_id, end=end)
