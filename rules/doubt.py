@@ -111,11 +111,14 @@ def _numbers(inspection: Inspection, request: RenderRequest, ruleset: Ruleset) -
     values = {(m.check, m.name): m.value for m in inspection.measurements}
     limits, brand = ruleset.thresholds.limits, ruleset.brands.get(request.job.brand)
     score = values.get(("aesthetic", "score"))
+    calm = values.get(("noise", "calm_share"), 0.0) > limits["noise.calm_share_max"]
     return {
         findings.BLANK: _over(limits["blank.luma_std_min"], values.get(("blank", "luma_std"))),
         findings.NOISE: _most(
             [
-                _over(limits["noise.block_correlation_min"], values.get(("noise", "block_correlation"))),
+                None
+                if calm
+                else _over(limits["noise.block_correlation_min"], values.get(("noise", "block_correlation"))),
                 _over(values.get(("noise", "luma_deviation")), limits["noise.luma_deviation_max"]),
             ]
         ),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from rules.brands import Brand
 from rules.ladder import Ladder
-from schemas.events import Defect, Rendering, RenderRequest
+from schemas.events import Defect, FileRole, Rendering, RenderRequest
 
 CORRUPT: Final = "corrupt-bytes"
 BLANK: Final = "blank-frame"
 NOISE: Final = "latent-noise"
 LATENTS: Final = "broken-latents"
 SIZE: Final = "wrong-size"
+FORM: Final = "file-form"
 DRIFT: Final = "colour-drift"
 CAST: Final = "colour-cast"
 CUT: Final = "prompt-cut-off"
@@ -23,11 +23,16 @@ DETECTED: Final[Mapping[str, str]] = {
     NOISE: "noise",
     LATENTS: "latents",
     SIZE: "size",
+    FORM: "bytes",
     DRIFT: "palette",
     CAST: "palette",
     CUT: "outcome",
 }
 """Failure modes reported here, with the check that shows each: a catalogue must name both."""
+FLAT_TAG: Final = "flat"
+"""Given by sanity to prompts for flat, minimal or single-coloured work."""
+BLACK_LEVEL: Final = 8
+"""Mean luma under which an empty frame is black: what NaN latents decode to, with coding noise."""
 DESIGN_TAGS: Final = frozenset({"text", "layout", "logo", "brand-logo", "file-logo"})
 """Work whose colours are the brand's to the last area. A photograph only has to go with them."""
 
@@ -51,7 +56,7 @@ def failure_defects(rendering: Rendering, ladder: Ladder) -> list[Defect]:
         evidence, mode = "the renderer gave neither an asset nor a reason", CORRUPT
     else:
         evidence, mode = f"{failure.kind.value}: {failure.message}", ladder.failures[failure.kind]
-    return [_defect(mode, "outcome", 0, 1, evidence)]
+    return [defect(mode, "outcome", 0, 1, evidence)]
 
 
 def cut_defects(rendering: Rendering, limits: Mapping[str, int]) -> Found:
@@ -67,7 +72,7 @@ def cut_defects(rendering: Rendering, limits: Mapping[str, int]) -> Found:
     for cut in rendering.cut:
         if cut.limit >= most:
             evidence = f"{cut.encoder} took {cut.limit} of {cut.tokens} tokens and never saw {cut.lost!r}"
-            defects.append(_defect(CUT, "outcome", cut.tokens, cut.limit, evidence, certain=False))
+            defects.append(defect(CUT, "outcome", cut.tokens, cut.limit, evidence, certain=False))
         else:
             notes.append(f"{cut.encoder} took {cut.limit} of {cut.tokens} tokens of the prompt; a larger encoder more.")
     return defects, notes
@@ -88,15 +93,37 @@ def file_defects(
         if decodes is None:
             missing.append("bytes")
         elif decodes < 1:
-            defects.append(_defect(CORRUPT, "bytes", decodes, 1, "the file cannot be decoded to its last pixel"))
+            defects.append(defect(CORRUPT, "bytes", decodes, 1, "the file cannot be decoded to its last pixel"))
         elif matches is not None and matches < 1:
-            defects.append(_defect(CORRUPT, "bytes", matches, 1, "the file is not of the type that was declared"))
-    whole = not defects
+            defects.append(defect(CORRUPT, "bytes", matches, 1, "the file is not of the type that was declared"))
+        else:
+            defects += _form(measured, limits)
+    whole = not any(d.certain for d in defects)
     if "size" in checks and whole:
         defects += _size(measured, request, missing)
     if "latents" in checks and rendering.latents is not None:
         defects += _latents(measured, limits, missing)
     return defects, missing
+
+
+def _form(measured: Numbers, limits: Mapping[str, float]) -> list[Defect]:
+    """What makes one file look different in two programs, and what it carries beside its picture. Never certain."""
+
+    def over(name: str, limit: str, evidence: str) -> list[Defect]:
+        value = measured.get("bytes", name)
+        if value is None or value <= (most := limits[limit]):
+            return []
+        return [defect(FORM, "bytes", value, most, evidence.format(value), certain=False)]
+
+    shift = measured.get("bytes", "profile_delta_e00")
+    broken = shift is not None and shift < 0
+    return [
+        *over("trailing_bytes", "bytes.trailing_bytes_max", "{:.0f} bytes of something else lie behind the picture"),
+        *over("transparent_share", "bytes.transparent_share_max", "{:.2%} of the picture is see-through"),
+        *over("inks", "bytes.inks_max", "it is stored in inks (CMYK), whose colours each program guesses"),
+        *([defect(FORM, "bytes", -1, 0, "its colour profile is broken", certain=False)] if broken else []),
+        *over("profile_delta_e00", "bytes.profile_delta_e00_max", "its profile shifts its colours by ΔE00 {:.1f}"),
+    ]
 
 
 def _size(measured: Numbers, request: RenderRequest, missing: list[str]) -> list[Defect]:
@@ -109,7 +136,7 @@ def _size(measured: Numbers, request: RenderRequest, missing: list[str]) -> list
     if (width, height) == wanted:
         return []
     evidence = f"{width:g} x {height:g} pixels, {wanted[0]} x {wanted[1]} were asked for"
-    return [_defect(SIZE, "size", width * height, wanted[0] * wanted[1], evidence)]
+    return [defect(SIZE, "size", width * height, wanted[0] * wanted[1], evidence)]
 
 
 def _latents(measured: Numbers, limits: Mapping[str, float], missing: list[str]) -> list[Defect]:
@@ -118,22 +145,34 @@ def _latents(measured: Numbers, limits: Mapping[str, float], missing: list[str])
         missing.append("latents")
         return []
     if finite < 1:
-        return [_defect(LATENTS, "latents", finite, 1, "the final latents hold NaN or infinity")]
+        return [defect(LATENTS, "latents", finite, 1, "the final latents hold NaN or infinity")]
     low, high, most = limits["latents.std_min"], limits["latents.std_max"], limits["latents.absmax_max"]
     if not low <= std <= high:
         evidence = f"the final latents deviate by {std:.3g}, {low:g} to {high:g} is sound"
-        return [_defect(LATENTS, "latents", std, low if std < low else high, evidence)]
+        return [defect(LATENTS, "latents", std, low if std < low else high, evidence)]
     if peak > most:
         return [
-            _defect(LATENTS, "latents", peak, most, f"the final latents peak at {peak:.3g}, at most {most:g} is sound")
+            defect(LATENTS, "latents", peak, most, f"the final latents peak at {peak:.3g}, at most {most:g} is sound")
         ]
     return []
 
 
-def pixel_defects(measured: Numbers, checks: Sequence[str], limits: Mapping[str, float]) -> Found:
-    """Empty frames and noise. One even colour is empty; a mark on it, however small, is a design."""
+def asks_for_flat(request: RenderRequest) -> bool:
+    """Whether the prompt or a layout file asks for flat areas, so that hardly anything to see may be what is wanted."""
+    return FLAT_TAG in {t.name for t in request.tags} or any(f.role is FileRole.LAYOUT for f in request.job.files)
+
+
+def pixel_defects(
+    measured: Numbers, request: RenderRequest, checks: Sequence[str], limits: Mapping[str, float]
+) -> Found:
+    """Empty frames and noise. One even colour is empty; a mark on it, however small, is a design.
+
+    Where a flat design is asked for, what looks empty or like noise is shown to a person in place of a new render.
+    An empty frame that lacks wanted text or is black, as NaN decodes to, and grain are never a design.
+    """
     defects: list[Defect] = []
     missing: list[str] = []
+    flat = asks_for_flat(request)
     if "blank" in checks:
         std, least = measured.get("blank", "luma_std"), limits["blank.luma_std_min"]
         if std is None:
@@ -141,59 +180,35 @@ def pixel_defects(measured: Numbers, checks: Sequence[str], limits: Mapping[str,
         elif std < least:
             mean = measured.get("blank", "luma_mean")
             shade = (
-                "" if mean is None else ", black" if mean < 8 else ", white" if mean > 247 else f", level {mean:.0f}"
+                "" if mean is None else ", black" if mean < BLACK_LEVEL else ", white" if mean > 247 else f", level {mean:.0f}"
             )
-            defects.append(_defect(BLANK, "blank", std, least, f"the frame is empty: one even colour{shade}"))
+            certain = not flat or bool(request.text.phrases) or mean is None or mean < BLACK_LEVEL
+            evidence = f"the frame is empty: one even colour{shade}"
+            defects.append(defect(BLANK, "blank", std, least, evidence, certain=certain))
     if "noise" in checks:
-        correlation, grain = measured.get("noise", "block_correlation"), measured.get("noise", "luma_deviation")
-        corners = measured.get("noise", "corner_share")
-        least, most = limits["noise.block_correlation_min"], limits["noise.luma_deviation_max"]
-        if correlation is None or grain is None or corners is None:
-            missing.append("noise")
-        elif correlation < least:
-            evidence = f"neighbouring areas have nothing to do with each other (correlation {correlation:.2f})"
-            defects.append(_defect(NOISE, "noise", correlation, least, evidence))
-        elif grain > most:
-            defects.append(_defect(NOISE, "noise", grain, most, f"grain of {grain:.0f} levels from pixel to pixel"))
-        elif corners > (share := limits["noise.corner_share_max"]):
-            evidence = f"{corners:.0%} of the pixels are clipped to pure colours"
-            defects.append(_defect(NOISE, "noise", corners, share, evidence, certain=False))
+        defects += _noise(measured, limits, missing, flat=flat)
     return defects, missing
 
 
-def palette_defects(
-    measured: Numbers,
-    request: RenderRequest,
-    checks: Sequence[str],
-    limits: Mapping[str, float],
-    brand: Brand | None,
-) -> list[Defect]:
-    """Colours against the brand: certain for designs.
-
-    A picture that only goes with a brand is shown to a person, and only where one hue lies over it as well: a
-    red jacket in a green wood is no fault.
-    """
-    distance, cast = measured.get("palette", "delta_e00_mean"), measured.get("palette", "cast")
-    if "palette" not in checks or cast is None:
+def _noise(measured: Numbers, limits: Mapping[str, float], missing: list[str], *, flat: bool) -> list[Defect]:
+    correlation, grain = measured.get("noise", "block_correlation"), measured.get("noise", "luma_deviation")
+    corners, calm = measured.get("noise", "corner_share"), measured.get("noise", "calm_share")
+    if correlation is None or grain is None or corners is None:
+        missing.append("noise")
         return []
-    if brand is None or not brand.palette or distance is None:
-        most = limits["palette.cast_max"]
-        if cast <= most:
-            return []
-        return [
-            _defect(CAST, "palette", cast, most, f"one hue lies over the picture (chroma {cast:.0f})", certain=False)
-        ]
-    if distance <= brand.delta_e_limit:
-        return []
-    evidence = f"mean ΔE00 of {distance:.1f} to the palette of {brand.id}, at most {brand.delta_e_limit:g}"
-    if DESIGN_TAGS & {t.name for t in request.tags}:
-        return [_defect(DRIFT, "palette", distance, brand.delta_e_limit, evidence)]
-    most = limits["palette.branded_cast_max"]
-    if cast <= most:
-        return []
-    evidence = f"one hue lies over the picture (chroma {cast:.0f}), with a {evidence}"
-    return [_defect(CAST, "palette", cast, most, evidence, certain=False)]
+    # Designs and photographs have calm areas, noise has none.
+    lively = calm is None or calm <= limits["noise.calm_share_max"]
+    if lively and correlation < (least := limits["noise.block_correlation_min"]):
+        evidence = f"neighbouring areas have nothing to do with each other (correlation {correlation:.2f})"
+        return [defect(NOISE, "noise", correlation, least, evidence, certain=not flat)]
+    if grain > (most := limits["noise.luma_deviation_max"]):
+        return [defect(NOISE, "noise", grain, most, f"grain of {grain:.0f} levels from pixel to pixel")]
+    if lively and not flat and corners > (most := limits["noise.corner_share_max"]):
+        evidence = f"{corners:.0%} of the pixels are clipped to pure colours"
+        return [defect(NOISE, "noise", corners, most, evidence, certain=False)]
+    return []
 
 
-def _defect(mode: str, check: str, value: float, threshold: float, evidence: str, *, certain: bool = True) -> Defect:
+def defect(mode: str, check: str, value: float, threshold: float, evidence: str, *, certain: bool = True) -> Defect:
+    """A defect, its evidence cut to what a record takes."""
     return Defect(mode=mode, check=check, value=value, threshold=threshold, evidence=evidence[:2000], certain=certain)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from rules.colour import colour_defects
 from rules.composition import composition_defects, composition_score
 from rules.conditions import Facts, holds
-from rules.findings import cut_defects, failure_defects, file_defects, palette_defects, pixel_defects
+from rules.findings import cut_defects, failure_defects, file_defects, pixel_defects
 from rules.logo import logo_defects
 from rules.people import people_defects
 from rules.routing import facts_of
@@ -61,7 +62,7 @@ def checked(inspection: Inspection, rendering: Rendering, request: RenderRequest
     reasons = [f"The check {e.check} could not measure: {e.message}"[:500] for e in inspection.errors]
     spoilt, missing = file_defects(measured, rendering, request, checks, limits)
     if not any(d.check == "bytes" and d.certain for d in spoilt):
-        found, more = pixel_defects(measured, checks, limits)
+        found, more = pixel_defects(measured, request, checks, limits)
         spoilt += found
         missing += more
     if any(d.certain for d in spoilt):
@@ -71,8 +72,8 @@ def checked(inspection: Inspection, rendering: Rendering, request: RenderRequest
     failed = {e.check for e in inspection.errors}
     reasons += [f"The check {name} gave no number to judge by." for name in missing if name not in failed]
     cut, notes = cut_defects(rendering, _limits(request, ruleset))
-    defects = spoilt + cut + palette_defects(measured, request, checks, limits, ruleset.brands.get(request.job.brand))
-    defects += looks
+    brand = ruleset.brands.get(request.job.brand)
+    defects = spoilt + cut + colour_defects(measured, inspection, request, checks, limits, brand) + looks
     letters: tuple[Letter, ...] = ()
     if "text" in checks:
         text = judge_text(inspection.reads, request, ruleset.thresholds, rendering.asset.height, inspection.likelihoods)
@@ -81,7 +82,9 @@ def checked(inspection: Inspection, rendering: Rendering, request: RenderRequest
         scores["text"] = text.score
         letters = text.letters
     defects += _for_a_person(request, ruleset)
-    return _judgement(defects, reasons, scores, ruleset, notes, letters)
+    warn = [d for d in defects if not d.certain and d.mode in ruleset.thresholds.warn]
+    notes += [f"A warning, {d.mode}: {d.evidence}"[:1000] for d in warn]
+    return _judgement([d for d in defects if d not in warn], reasons, scores, ruleset, notes, letters)
 
 
 def _limits(request: RenderRequest, ruleset: Ruleset) -> Mapping[str, int]:

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from workers.checks.ending import end_of
 from workers.checks.port import Broken, Decoded, Pixels
 
 MAX_PIXELS: Final = 8192 * 8192
@@ -25,6 +26,8 @@ MEDIA_TYPES: Final = {
     "TIFF": "image/tiff",
 }
 """Formats that are read."""
+OPAQUE: Final = 250
+"""Alpha from which a pixel counts as opaque: soft masks of whole pictures end a few levels short of 255."""
 UNREADABLE: Final = (
     OSError,
     ValueError,
@@ -49,7 +52,8 @@ _STARTS: Final = (
     (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"),
 )
-_PNG_END: Final = b"IEND"
+_BITS: Final = {"1": 1, "I": 16, "I;16": 16, "I;16L": 16, "I;16B": 16, "F": 32}
+"""Bits of a channel by Pillow's mode; 8 in all others."""
 
 
 def decode(data: bytes) -> Decoded | Broken:
@@ -64,15 +68,21 @@ def decode(data: bytes) -> Decoded | Broken:
             frames = int(getattr(image, "n_frames", 1))
             if frames > 1 and image.format != _MPO:
                 return Broken(reason=f"the file is animated: {frames} frames")
-            if image.format == "PNG" and _PNG_END not in data[-4096:]:
-                return Broken(reason="the PNG has no end chunk: it is cut off")
+            media_type = MEDIA_TYPES.get(str(image.format), "image/jpeg")
+            # Pillow makes up for an end that is missing.
+            if end_of(data, media_type) is None:
+                return Broken(reason=f"the {image.format} has no end: it is cut off")
             # verify() passes broken files; only load() reads every pixel.
             image.load()
             return Decoded(
                 pixels=_rgb(image),
-                media_type=MEDIA_TYPES.get(str(image.format), "image/jpeg"),
+                media_type=media_type,
                 profile=image.info.get("icc_profile") or None,
                 as_stored=_as_stored(image),
+                mode=image.mode,
+                bits=_BITS.get(image.mode, 8),
+                transparent_share=_transparent_share(image),
+                pictures=frames,
             )
     except UnidentifiedImageError:
         return Broken(reason="the bytes are no picture of a kind that is read")  # Pillow names an object's address
@@ -90,6 +100,14 @@ def media_type_of(data: bytes) -> str | None:
 def _as_stored(image: Image.Image) -> bool:
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
     return image.mode == "RGB" and not image.has_transparency_data and not turned
+
+
+def _transparent_share(image: Image.Image) -> float:
+    """Share of pixels that are not opaque. An alpha channel that hides nothing is none."""
+    if not image.has_transparency_data:
+        return 0.0
+    alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+    return float((alpha < OPAQUE).mean())
 
 
 def _rgb(image: Image.Image) -> Pixels:

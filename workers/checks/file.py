@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from schemas.events import Measurement
+from workers.checks.ending import trailing_bytes
 from workers.checks.port import NOTHING, Decoded, Findings, Subject
+from workers.checks.profile import profile_distance
+
+_INKS: Final = frozenset({"CMYK", "YCCK"})
 
 
 class BytesCheck:
-    """Whether the file decodes whole and is what was declared."""
+    """Whether the file decodes whole, is what was declared, and looks the same in every program."""
 
     name = "bytes"
 
     def measure(self, subject: Subject) -> Findings:
-        """Numbers: decodes (0 or 1), size_bytes, and where it decodes format_matches (0 or 1)."""
-        found = [
-            Measurement(check=self.name, name="decodes", value=float(isinstance(subject.image, Decoded))),
-            Measurement(check=self.name, name="size_bytes", value=float(len(subject.data))),
-        ]
-        declared = subject.rendering.asset
-        if isinstance(subject.image, Decoded) and declared is not None:
-            same = declared.media_type == subject.image.media_type
-            found.append(Measurement(check=self.name, name="format_matches", value=float(same)))
-        return Findings(measurements=tuple(found))
+        """Numbers: decodes (0 or 1) and size_bytes; where it decodes how it stands in the file.
+
+        That is format_matches (0 or 1), bits of a channel, inks (1 for CMYK), transparent_share 0 to 1, pictures,
+        trailing_bytes behind the first picture's end (0 where a second one lies there), and where the file carries a
+        colour profile profile_delta_e00: how far its colours are from sRGB's, -1 for a broken one.
+        """
+        image, declared = subject.image, subject.rendering.asset
+        numbers = {"decodes": float(isinstance(image, Decoded)), "size_bytes": float(len(subject.data))}
+        if isinstance(image, Decoded):
+            if declared is not None:
+                numbers["format_matches"] = float(declared.media_type == image.media_type)
+            numbers |= {
+                "bits": float(image.bits),
+                "inks": float(image.mode in _INKS),
+                "transparent_share": image.transparent_share,
+                "pictures": float(image.pictures),
+                "trailing_bytes": float(trailing_bytes(subject.data, image.media_type) if image.pictures == 1 else 0),
+            }
+            distance = None
+            if image.profile is not None:
+                distance = profile_distance(image.pixels, image.profile, image.mode)
+            if distance is not None:
+                numbers["profile_delta_e00"] = distance
+        return Findings(
+            measurements=tuple(Measurement(check=self.name, name=name, value=value) for name, value in numbers.items())
+        )
 
 
 class SizeCheck:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from schemas.events import Measurement
+from schemas.errors import Poison
+from schemas.events import FileRole, Measurement
 from workers.checks.port import NOTHING, Decoded, Findings, Pixels, Subject
+from workers.checks.swatches import in_mask, on_plateaus
 from workers.colour import Floats, delta_e00, hex_to_rgb, srgb_to_lab
+from workers.finish.colour_mask import colour_mask
 
 COLOURS: Final = 6
 """Main colours taken from a picture: with six, distance to the palette told pictures apart best."""
@@ -26,23 +30,71 @@ class PaletteCheck:
     name = "palette"
 
     def measure(self, subject: Subject) -> Findings:
-        """Numbers: delta_e00_mean and delta_e00_p90 by area where the brand has swatches, and cast.
+        """Numbers: cast; mean_l, mean_a and mean_b; where the brand has swatches delta_e00_mean and delta_e00_p90.
 
-        Raises Poison where a swatch is no #rrggbb.
+        Those two are of the whole picture by area. Where some of it is meant to be the brand's (see `swatches`),
+        meant_share, meant_mean and meant_p90 are of that, and meant_by_mask is 1 where the job's colour mask says so.
+        Raises Poison where a swatch is no #rrggbb, and where the colour mask is no picture or is not there.
         """
         if not isinstance(subject.image, Decoded):
             return NOTHING
         lab = srgb_to_lab(_sampled(subject.image.pixels)).reshape(-1, 3)
         found = [Measurement(check=self.name, name="cast", value=cast_of(lab))]
+        for name, value in zip(("mean_l", "mean_a", "mean_b"), lab.mean(axis=0), strict=True):
+            found.append(Measurement(check=self.name, name=name, value=float(value)))
         if subject.palette:
-            swatches = srgb_to_lab(np.array([hex_to_rgb(s) for s in subject.palette], dtype=np.uint8))
-            colours, shares = main_colours(lab)
-            distance = delta_e00(colours[:, None], swatches[None]).min(axis=1)
+            swatches = swatches_of(subject.palette)
+            distance, shares = _distances(lab, swatches)
             worst = np.argsort(distance)
             p90 = distance[worst][np.searchsorted(np.cumsum(shares[worst]), PERCENTILE - 1e-9)]
             found.append(Measurement(check=self.name, name="delta_e00_mean", value=float(distance @ shares)))
             found.append(Measurement(check=self.name, name="delta_e00_p90", value=float(p90)))
+            found += self._meant(subject, subject.image.pixels, swatches)
         return Findings(measurements=tuple(found))
+
+
+    def _meant(self, subject: Subject, pixels: Pixels, swatches: Floats) -> list[Measurement]:
+        masks: list[tuple[str, bytes]] = []
+        for file in subject.request.job.files:
+            if file.role is FileRole.COLOUR_MASK:
+                if file.sha256 not in subject.files:
+                    raise Poison(f"the colour mask {file.name!r} could not be fetched")
+                masks.append((file.name, subject.files[file.sha256]))
+        mask = colour_mask((pixels.shape[1], pixels.shape[0]), (), masks)
+        if mask is None:
+            meant = on_plateaus(pixels, swatches)
+        else:
+            meant = in_mask(pixels, np.asarray(mask.image, dtype=np.float64) / 255.0, swatches)
+        if meant is None:
+            return []
+        numbers = {
+            "meant_share": meant.share,
+            "meant_mean": meant.mean,
+            "meant_p90": meant.p90,
+            "meant_by_mask": float(mask is not None),
+        }
+        return [Measurement(check=self.name, name=name, value=value) for name, value in numbers.items()]
+
+
+def swatches_of(palette: Sequence[str]) -> Floats:
+    """CIELAB of #rrggbb swatches, shape (n, 3). Raises Poison where one is not."""
+    return srgb_to_lab(np.array([hex_to_rgb(s) for s in palette], dtype=np.uint8))
+
+
+def colour_of(pixels: Pixels) -> Floats:
+    """Mean colour of a picture in CIELAB, shape (3,)."""
+    return srgb_to_lab(_sampled(pixels)).reshape(-1, 3).mean(axis=0)
+
+
+def palette_distance(pixels: Pixels, palette: Sequence[str]) -> float:
+    """Mean CIEDE2000 of the main colours to the nearest swatch, by area: `delta_e00_mean`. Raises Poison."""
+    distance, shares = _distances(srgb_to_lab(_sampled(pixels)).reshape(-1, 3), swatches_of(palette))
+    return float(distance @ shares)
+
+
+def _distances(lab: Floats, swatches: Floats) -> tuple[Floats, Floats]:
+    colours, shares = main_colours(lab)
+    return delta_e00(colours[:, None], swatches[None]).min(axis=1), shares
 
 
 def _sampled(pixels: Pixels) -> Pixels:

@@ -1,6 +1,6 @@
 """Checks on the pixels: empty frames, and the noise that broken latents decode to.
 
-A flat design, stars on black or a logo on white, must not look broken. So the numbers about noise speak
+A flat design, stars on black or a logo on white, must not look broken. So the rules hear the numbers about noise
 only for pictures that have no calm areas: designs and photographs have some, noise has none.
 
 Measured on drawn posters of every kind, flat designs (logo, page of text, codes, stars, confetti, boards)
@@ -32,8 +32,6 @@ CALM_BLOCK: Final = 16
 """Side of the blocks that are called calm or not, pixels."""
 CALM_STD: Final = 6.0
 """A block is calm where its luma deviates by at most this many levels: grain of a flat area, after JPEG too."""
-CALM_SHARE: Final = 0.3
-"""Pictures with more calm blocks are designs or photographs, whatever the correlation of their blocks is."""
 CORNER_LEVELS: Final = 12
 """How near to 0 or 255 every channel must be to stand at a corner of the RGB cube."""
 SIDE: Final = 1024
@@ -65,24 +63,17 @@ class NoiseCheck:
     name = "noise"
 
     def measure(self, subject: Subject) -> Findings:
-        """Numbers: block_correlation and corner_share 0 to 1, luma_deviation in levels, calm_share 0 to 1.
-
-        A picture with calm areas is no noise: its block_correlation is then 1 and its corner_share 0.
-        """
+        """Numbers: block_correlation and corner_share 0 to 1, luma_deviation in levels, calm_share 0 to 1."""
         if not isinstance(subject.image, Decoded):
             return NOTHING
         pixels = thinned(subject.image.pixels)
         plane = luma(pixels)
-        calm = calm_share(plane)
-        noisy = calm <= CALM_SHARE
         return Findings(
             measurements=(
-                Measurement(
-                    check=self.name, name="block_correlation", value=block_correlation(plane) if noisy else 1.0
-                ),
-                Measurement(check=self.name, name="corner_share", value=corner_share(pixels) if noisy else 0.0),
+                Measurement(check=self.name, name="block_correlation", value=block_correlation(plane)),
+                Measurement(check=self.name, name="corner_share", value=corner_share(pixels)),
                 Measurement(check=self.name, name="luma_deviation", value=luma_deviation(plane)),
-                Measurement(check=self.name, name="calm_share", value=calm),
+                Measurement(check=self.name, name="calm_share", value=calm_share(plane)),
             )
         )
 

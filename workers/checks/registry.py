@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from workers.checks.aesthetic import AestheticCheck
+from workers.checks.aesthetic import AestheticCheck, AestheticScorer
+from workers.checks.campaign import Campaigns, NoCampaigns
 from workers.checks.composition import CompositionCheck
 from workers.checks.file import BytesCheck, LatentsCheck, SizeCheck
 from workers.checks.logo import LogoCheck
+from workers.checks.likeness import DriftCheck, DuplicateCheck
 from workers.checks.palette import PaletteCheck
 from workers.checks.people import PeopleCheck
 from workers.checks.pixels import BlankCheck, NoiseCheck
 from workers.checks.port import Check
+from workers.checks.tones import TonesCheck
 from workers.checks.vision import Vision
 
 CHECKS: Final[Mapping[str, Check]] = {
@@ -24,6 +27,9 @@ CHECKS: Final[Mapping[str, Check]] = {
         BlankCheck(),
         NoiseCheck(),
         PaletteCheck(),
+        TonesCheck(),
+        DriftCheck(NoCampaigns()),
+        DuplicateCheck(NoCampaigns()),
         CompositionCheck(),
         LogoCheck(),
         AestheticCheck(),
@@ -33,6 +39,11 @@ CHECKS: Final[Mapping[str, Check]] = {
 """Those that need nothing but the picture."""
 
 
-def open_checks(vision: Vision | None) -> Mapping[str, Check]:
-    """Every check; those that ask a vision endpoint do so where there is one."""
-    return {**CHECKS, PeopleCheck.name: PeopleCheck(vision)}
+def open_checks(vision: Vision | None, scorer: AestheticScorer | None = None) -> Mapping[str, Check]:
+    """Every check; those that ask a vision endpoint do so where there is one. `scorer` ranks by a model."""
+    return {**CHECKS, PeopleCheck.name: PeopleCheck(vision), AestheticCheck.name: AestheticCheck(scorer)}
+
+
+def campaign_checks(campaigns: Campaigns) -> Mapping[str, Check]:
+    """The checks that see an asset beside its campaign, by name: they take the place of those of CHECKS."""
+    return {check.name: check for check in (DriftCheck(campaigns), DuplicateCheck(campaigns))}

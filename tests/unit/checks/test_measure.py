@@ -50,9 +50,12 @@ def numbers(inspection: Inspection, check: str) -> dict[str, float]:
 
 def test_a_whole_poster_is_measured_by_every_check() -> None:
     got = measured(POSTER, Typed("a"))
-    assert numbers(got, "bytes") == {"decodes": 1, "size_bytes": len(POSTER), "format_matches": 1}
+    assert numbers(got, "bytes") == {
+        "decodes": 1, "size_bytes": len(POSTER), "format_matches": 1, "bits": 8, "inks": 0, "transparent_share": 0,
+        "pictures": 1, "trailing_bytes": 0,
+    }  # fmt: skip
     assert numbers(got, "size") == {"width_px": 256, "height_px": 320}
-    assert {m.check for m in got.measurements} == {"bytes", "size", "blank", "noise", "palette", "aesthetic", "composition"}
+    assert {m.check for m in got.measurements} == {"bytes", "size", "blank", "noise", "palette", "aesthetic", "composition", "logo", "people", "tones"}
     assert got.errors == ()
     assert got.elapsed_ms > 0
 

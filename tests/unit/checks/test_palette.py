@@ -42,7 +42,7 @@ def test_a_stray_corner_does_not_count_for_the_percentile() -> None:
 
 
 def test_without_swatches_there_is_only_the_cast() -> None:
-    assert set(numbers(halves((10, 10, 10), (200, 200, 200)), ())) == {"cast"}
+    assert set(numbers(halves((10, 10, 10), (200, 200, 200)), ())) == {"cast", "mean_l", "mean_a", "mean_b"}
 
 
 def test_grey_has_no_cast_and_a_tint_has() -> None:

@@ -222,7 +222,6 @@ def test_a_number_that_is_missing_is_never_an_accept(number: tuple[str, str]):
         ({"noise__block_correlation": 0.1}, "latent-noise", True),
         ({"noise__luma_deviation": 40.0}, "latent-noise", True),
         ({"noise__corner_share": 0.8}, "latent-noise", False),
-        ({"palette__cast": 60.0}, "colour-cast", False),
     ],
 )
 def test_numbers_beyond_their_threshold(values: dict[str, float], mode: str, rejected: bool):
@@ -278,7 +277,7 @@ def test_latents_that_were_not_looked_at_are_doubt():
         ("a menu layout", 9.0, 5.0, None, False),
         ("a menu layout", 30.0, 5.0, "colour-drift", True),
         ("a red tent", 30.0, 5.0, None, False),
-        ("a red tent", 30.0, 35.0, "colour-cast", False),
+        ("a red tent", 30.0, 35.0, "colour-drift", False),
         ("a red tent", 9.0, 35.0, None, False),
     ],
 )
@@ -356,10 +355,10 @@ def test_checks_that_are_not_in_force_are_not_missed():
     from tests.unit.rules.samples import config
 
     verdicts = config()["verdict.yml"].replace(
-        "checks: [bytes, size, latents, blank, noise, text, palette, aesthetic, composition, logo,", "checks: ["
+        "checks: [bytes, size, latents, blank, noise, text, palette, aesthetic, composition, logo, tones, drift, duplicate,", "checks: ["
     )
     modes = config()["failure-modes.yml"]
-    for check in ("text", "bytes", "blank", "noise", "size", "palette", "composition"):
+    for check in ("text", "bytes", "blank", "noise", "size", "palette", "composition", "bytes", "tones", "drift", "duplicate"):
         modes = modes.replace(f"caught_by: [{check}]", "caught_by: [outcome]")
     modes = modes.replace("caught_by: [latents, outcome]", "caught_by: [outcome]")
     modes = modes.replace("caught_by: [aesthetic, composition]", "caught_by: [outcome]")

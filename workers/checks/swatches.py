@@ -1,0 +1,113 @@
+"""Colours that are meant to be the brand's: where they stand, and how far they are from its swatches.
+
+They are meant to be its inside the job's colour mask, where it has one. Without, an even area counts whose colour
+lies within CAPTURE of a swatch: an area of another colour altogether was chosen, one that is nearly right went wrong.
+Of the even areas round one swatch the nearest stands for all: where the swatch itself is there, the others are tints.
+
+Measured on 30 drawn designs of two brands: 26 stay at 2 or under and 4 between 2 and 5; under a cast of 38 in a* and
+b*, as much of it as finishing cannot take off, 16 of 30 lie above 5 and most others so far off that nothing is
+captured, which the distance of the whole picture tells. All even areas by themselves would have put 9 of the sound
+ones above 5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from workers.checks.pixels import FLAT_LEVELS, luma
+from workers.checks.port import Pixels
+from workers.colour import Floats, delta_e00, srgb_to_lab
+
+CAPTURE: Final = 10.0
+"""ΔE00 within which an even area is taken for a swatch; with 6 only 3 of the 30 designs under a cast were above 5."""
+PLATEAU_SHARE: Final = 0.02
+"""Least share of the picture that makes an even area: steps of a gradient are smaller."""
+PLATEAUS: Final = 16
+"""Even areas looked at, the largest first."""
+SIDE: Final = 512
+"""Every n-th pixel is looked at, so that the longer side has at most these."""
+PERCENTILE: Final = 0.9
+_SHIFT: Final = 2
+"""Channels are counted in bins of four levels; an even area spans its bin and the ones around, as JPEG leaves it."""
+_SPAN: Final = 256 >> _SHIFT
+_AROUND: Final = 27
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnBrand:
+    """ΔE00 to the nearest swatch where the brand's colours are meant; `share` of the picture that is."""
+
+    share: float
+    mean: float
+    p90: float
+
+
+def in_mask(pixels: Pixels, open_share: Floats, swatches: Floats) -> OnBrand | None:
+    """Of the pixels that a mask (0..1, shape of the picture) leaves open by half; None where it leaves none."""
+    step = _step(pixels)
+    chosen = open_share[::step, ::step] >= 0.5
+    if not chosen.any():
+        return None
+    colours, counts = np.unique(pixels[::step, ::step][chosen] >> 1, axis=0, return_counts=True)
+    lab = srgb_to_lab((colours << 1).astype(np.uint8))
+    return _weighed(_nearest(lab, swatches), counts / counts.sum(), float(chosen.mean()))
+
+
+def on_plateaus(pixels: Pixels, swatches: Floats) -> OnBrand | None:
+    """Of the even areas that are taken for a swatch; None where there are none."""
+    step = _step(pixels)
+    lab, shares = plateaus(pixels[::step, ::step])
+    if not len(shares):
+        return None
+    each = delta_e00(lab[:, None], swatches[None])
+    owner, distance = each.argmin(axis=1), each.min(axis=1)
+    meant = distance <= CAPTURE
+    used = np.unique(owner[meant])
+    if not len(used):
+        return None
+    best = np.array([distance[meant & (owner == k)].min() for k in used])
+    area = np.array([shares[meant & (owner == k)].sum() for k in used])
+    return _weighed(best, area / area.sum(), float(area.sum()))
+
+
+def plateaus(pixels: Pixels) -> tuple[Floats, Floats]:
+    """CIELAB of the even areas, shape (n, 3), and the share of the picture of each, shape (n,)."""
+    if min(pixels.shape[:2]) < 2:
+        return np.empty((0, 3)), np.empty(0)
+    plane = luma(pixels)
+    even = (np.abs(np.diff(plane, axis=1))[:-1] <= FLAT_LEVELS) & (np.abs(np.diff(plane, axis=0))[:, :-1] <= FLAT_LEVELS)
+    colours = pixels[:-1, :-1][even]
+    small = (colours >> _SHIFT).astype(np.int64)
+    code = (small[:, 0] * _SPAN + small[:, 1]) * _SPAN + small[:, 2]
+    counts = np.bincount(code, minlength=_SPAN**3).reshape(_SPAN, _SPAN, _SPAN)
+    least = PLATEAU_SHARE * even.size
+    lab: list[Floats] = []
+    shares: list[float] = []
+    while len(lab) < PLATEAUS and counts.max() * _AROUND >= least:
+        around = tuple(slice(max(0, i - 1), i + 2) for i in map(int, np.unravel_index(counts.argmax(), counts.shape)))
+        total = int(counts[around].sum())
+        if total >= least:
+            inside = np.zeros(counts.shape, dtype=np.bool_)
+            inside[around] = counts[around] > 0
+            # The median of each channel: a shift of the whole area shows in full, its edges do not.
+            lab.append(srgb_to_lab(np.median(colours[inside.ravel()[code]], axis=0) / 255.0))
+            shares.append(total / even.size)
+        counts[around] = 0
+    return np.array(lab).reshape(-1, 3), np.array(shares)
+
+
+def _step(pixels: Pixels) -> int:
+    return -(-max(pixels.shape[:2]) // SIDE)
+
+
+def _nearest(lab: Floats, swatches: Floats) -> Floats:
+    return delta_e00(lab[:, None], swatches[None]).min(axis=1)
+
+
+def _weighed(distance: Floats, weights: Floats, share: float) -> OnBrand:
+    order = np.argsort(distance)
+    at = min(int(np.searchsorted(np.cumsum(weights[order]), PERCENTILE - 1e-9)), len(order) - 1)
+    return OnBrand(share=share, mean=float(distance @ weights), p90=float(distance[order][at]))
