@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from ops.overlay_marks import Mark
 from tests.corpus import RIGHT_KINDS, Drawn, Kind, draw
 from tests.unit.finish import orders
 
@@ -122,8 +123,35 @@ def test_one_right_poster_is_exit_status_zero_and_its_overlay_is_drawn(tmp_path:
     assert ran.status == 0, ran.out + ran.err
     assert ran.out.startswith("accept")
     with Image.open(target) as seen:
-        assert seen.width == 640
-        assert seen.height > 640
+        assert seen.width == 1000  # enlarged, so that marks can be seen
+        assert seen.height > 1000
+
+
+def test_each_letter_is_told_with_its_box_and_drawn(tmp_path: Path) -> None:
+    poster, target = tmp_path / "poster.png", tmp_path / "seen.png"
+    drawn = draw(44, Kind.WRONG_LETTER, size=(640, 640))
+    poster.write_bytes(drawn.png())
+    wanted = [arg for phrase in drawn.asked for arg in ("--expect", phrase)]
+    ran = presscheck(poster, *wanted, "--json", "--overlay", target, "--crop", "4:5", "--bleed", "12")
+    (got,) = ran.objects
+    assert [p["text"] for p in got["phrases"]] == list(drawn.asked)
+    wrong = [x for p in got["phrases"] for x in p["letters"] if x["state"] == "wrong"]
+    assert len(wrong) == 1
+    left, top, right, bottom = wrong[0]["box"]
+    assert 0 <= left < right <= 640
+    assert 0 <= top < bottom <= 640
+    with Image.open(target) as seen:
+        pixels = {colour for _, colour in seen.convert("RGB").getcolors(1 << 24) or ()}
+    assert {Mark.WRONG.colour, Mark.RIGHT.colour, Mark.CROP.colour, Mark.BLEED.colour} <= pixels
+
+
+def test_a_supplied_logo_is_looked_for(tmp_path: Path) -> None:
+    poster, logo = tmp_path / "poster.png", tmp_path / "logo.png"
+    poster.write_bytes(draw(42, Kind.RIGHT, size=(640, 640)).png())
+    Image.new("RGB", (120, 80), "#b3372f").save(logo)
+    (got,) = presscheck(poster, "--logo", logo, "--json").objects
+    assert [match["found"] for match in got["logos"]] == [False]
+    assert got["verdict"] != "accept"
 
 
 def test_without_expect_text_is_read_and_not_judged(tmp_path: Path) -> None:
@@ -150,6 +178,8 @@ def test_without_expect_text_is_read_and_not_judged(tmp_path: Path) -> None:
         (("a.png", "--brand", "no-such-brand"), "", "no-such-brand"),
         (("a.png", "--lane", "urgent"), "", "urgent"),
         (("a.png", "b.png", "--overlay", "c.png"), "", "--overlay"),
+        (("a.png", "--crop", "4to5"), "", "4to5"),
+        (("README.md", "--logo", "no-such-logo.png"), "", "no-such-logo.png"),
     ],
 )
 def test_wrong_use_is_exit_status_two_with_one_clear_line(args: tuple[str, ...], stdin: str, said: str) -> None:

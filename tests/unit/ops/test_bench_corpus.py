@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ops.bench import corpus_words
+from ops.bench import corpus_faces, corpus_inks, corpus_looks, corpus_malformed, corpus_words
 from ops.bench.corpus import ORDER, Sample, sample
 from ops.bench.corpus_kinds import DECORATED_KINDS, ONE_LETTER, OTHER_SCRIPTS, PLAIN_KINDS, Damage, Kind, Split
+from ops.bench.corpus_letters import line_of, on_line, raster, style
 from ops.bench.corpus_words import Script
 from rules.folding import Fold, fold
+from workers.engines import fonts, palette
 
 ROOT = Path(__file__).parents[3]
 ONCE_ROUND = range(2 * len(ORDER))
@@ -114,3 +116,45 @@ def test_a_letter_for_a_digit_and_a_split_word():
     assert corpus_words.look_alike(rng, "Only $45", Script.LATIN) == "Only $4S"
     assert corpus_words.look_alike(rng, "Only", Script.LATIN) == "Only"
     assert corpus_words.split_word(rng, "One sentence", Script.LATIN) == "One sent ence"
+
+
+def test_no_wrong_letter_is_drawn_in_a_face_that_makes_it_alike():
+    upright = corpus_faces.upright()
+    telling = corpus_faces.telling(upright)
+    assert telling
+    # In Source Sans Pro Black an S is a 5 with a round corner.
+    assert fonts.SANS_BLACK in set(upright) - set(telling)
+
+
+def test_a_malformed_letter_differs_where_a_person_looks():
+    twins = [n for n in range(90) if sample(Split.TUNE, 2 * n + 1, SMALL).damage is Damage.MALFORMED]
+    assert len(twins) > 8
+    for n in twins:
+        sound, twin = (np.asarray(sample(Split.TUNE, 2 * n + k, SMALL).pixels, np.int16) for k in (0, 1))
+        changed = (np.abs(sound - twin).max(axis=2) > 12).sum()
+        assert changed >= 12, n
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_malformed_letters_keep_most_of_their_ink(seed: int):
+    rng = np.random.default_rng(seed)
+    line = line_of("Rag", style(corpus_faces.upright()[0]))
+    placed = on_line(line, 120, (40, 200))
+    sound, bad = raster(placed, (400, 300)), corpus_malformed.with_malformed(rng, placed, (400, 300))
+    changed = np.abs(sound.astype(int) - bad).sum() / sound.sum(dtype=int)
+    assert 0.03 < changed < 0.5
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_ink_stands_apart_from_its_ground(seed: int):
+    rng = np.random.default_rng(seed)
+    ground = corpus_inks.colour(rng)
+    ink = corpus_looks.ink_on(rng, ground)
+    assert palette.ratio(ground, ink) >= corpus_looks.READABLE or ink in (palette.WHITE, palette.BLACK)
+    faint = corpus_looks.ink_on(rng, ground, corpus_looks.FAINT)
+    assert abs(palette.lightness(faint) - palette.lightness(ground)) >= 10
+
+
+def test_words_in_the_middle_of_no_script_are_split_in_chinese():
+    drawn = [sample(Split.TUNE, i, (128, 128)) for i in range(2 * ORDER.index(Kind.CJK) + 1, 500, 2 * len(ORDER))]
+    assert all(d.damage is not Damage.SPLIT_WORD for d in drawn if d.kind is Kind.CJK)
