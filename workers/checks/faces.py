@@ -32,7 +32,7 @@ SAME_FACE: Final = 0.4
 HALF_SURE: Final = 4.0
 """Windows that agree on a face of which the score is 0.5. A face answers from many windows, chance from a few."""
 MOST_FACES: Final = 64
-MOST_WINDOWS: Final = 2_000
+MOST_WINDOWS: Final = 800
 """Windows of one picture that are grouped; a picture with more is texture, and those of the first sizes are kept."""
 WEIGHTS: Final = Path(__file__).parent / "weights" / "frontal_face.json"
 
@@ -146,26 +146,28 @@ def _patterns(flat: Sums, origin: Index, stride: int, block: tuple[int, int, int
 
 
 def _grouped(windows: npt.NDArray[np.float64], size: tuple[int, int]) -> Sequence[Face]:
-    """Windows that overlap as one face at their mean; the more of them, the surer."""
+    """Windows that overlap as one face at their mean; the more of them, the surer. What touches a face is none."""
     out: list[Face] = []
-    left = windows
-    while len(left):
-        overlaps = np.stack([_overlap(window, left) for window in left]) >= SAME_FACE
-        best = int(overlaps.sum(1).argmax())
-        mine = left[overlaps[best]]
+    overlaps = _overlaps(windows)
+    left = np.ones(len(windows), dtype=bool)
+    while left.any():
+        same = (overlaps >= SAME_FACE) & left
+        best = int(np.where(left, same.sum(1), 0).argmax())
+        mine = windows[same[best]]
         x0, y0, x1, y1 = (float(v) for v in mine.mean(0))
         box = (max(0.0, x0), max(0.0, y0), min(float(size[0]), x1), min(float(size[1]), y1))
         out.append(Face(box=box, score=len(mine) / (len(mine) + HALF_SURE)))
-        left = left[_overlap(mine.mean(0), left) == 0]
-        left = left[~np.isin(left, mine).all(1)]
+        left &= overlaps[best] == 0
     return out
 
 
-def _overlap(one: npt.NDArray[np.float64], many: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Intersection over union of one window with each of many."""
-    shared = np.clip(np.minimum(one[2:], many[:, 2:]) - np.maximum(one[:2], many[:, :2]), 0, None).prod(1)
-    area = (one[2:] - one[:2]).prod() + (many[:, 2:] - many[:, :2]).prod(1) - shared
-    return shared / area
+def _overlaps(windows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Intersection over union of each window with each."""
+    one, other = windows[:, None], windows[None]
+    shared = np.clip(np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2]), 0, None)
+    area = (windows[:, 2:] - windows[:, :2]).prod(1)
+    inside = shared.prod(2)
+    return inside / (area[:, None] + area[None] - inside)
 
 
 @cache

@@ -14,7 +14,7 @@ from schemas.events import RegionKind
 from tests.unit.checks.test_measure import POSTER, rendering_for, request_for
 from tests.unit.rules.samples import ruleset
 from workers.checks.decode import decode
-from workers.checks.faces import LOOK_SIDE, faces_in
+from workers.checks.faces import LOOK_SIDE, MOST_FACES, faces_in
 from workers.checks.people import LEAST_SCORE, PeopleCheck
 from workers.checks.port import NOTHING, Broken, Decoded, Pixels, Subject
 
@@ -22,17 +22,17 @@ LEAST = ruleset().thresholds["people.face_score_min"]
 
 
 def lfw() -> tuple[Pixels, Pixels]:
-    """100 photographed faces and 100 pieces of background, 25 pixels wide, from the wheel of scikit-image."""
+    """60 photographed faces and 60 pieces of background, 25 pixels wide, from the wheel of scikit-image."""
     skimage = pytest.importorskip("skimage")
     crops = np.load(Path(str(skimage.__file__)).parent / "data" / "lfw_subset.npy")
     levels = (crops * 255).astype(np.uint8)
-    return levels[:100], levels[100:]
+    return levels[:60], levels[100:160]
 
 
-def framed(crop: Pixels, side: int = 512) -> Pixels:
+def framed(crop: Pixels, side: int = 240) -> Pixels:
     """A crop of 25 pixels enlarged to 120, on a grey ground."""
     art = Image.new("L", (side, side), 130)
-    art.paste(Image.fromarray(crop).resize((120, 120), Image.Resampling.BICUBIC), (180, 150))
+    art.paste(Image.fromarray(crop).resize((120, 120), Image.Resampling.BICUBIC), (60, 70))
     return np.asarray(art.convert("RGB"))
 
 
@@ -47,7 +47,7 @@ def test_most_faces_are_found_and_no_background_is_one():
     faces, others = lfw()
     found = sum(any(f.score >= LEAST for f in faces_in(framed(crop))) for crop in faces)
     wrong = sum(any(f.score >= LEAST for f in faces_in(framed(crop))) for crop in others)
-    assert found >= 75
+    assert found >= 44
     assert wrong == 0
 
 
@@ -64,13 +64,18 @@ def test_a_face_is_found_where_it_is_at_every_size(scale: float):
 
 
 def test_drawings_and_lettering_have_no_faces():
-    for index in range(0, 42, 2):
+    for index in range(0, 42, 4):
         assert not any(f.score >= LEAST for f in faces_in(sample(Split.HOLDOUT, index, (512, 512)).pixels))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (23, 400), (24, 24), (24, 4000), (3000, 30), (LOOK_SIDE, LOOK_SIDE)])
 def test_pictures_of_every_shape_are_looked_at(size: tuple[int, int]):
     assert faces_in(np.full((*size, 3), 90, dtype=np.uint8)) == ()
+
+
+def test_a_texture_full_of_windows_is_bounded():
+    tile = framed(np.random.default_rng(5).integers(0, 256, (25, 25), dtype=np.uint8), 240)
+    assert len(faces_in(np.tile(tile, (3, 3, 1)))) <= MOST_FACES
 
 
 def test_noise_is_bounded_and_boxes_lie_in_the_picture():
