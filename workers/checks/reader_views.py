@@ -21,6 +21,8 @@ NEW_MIN: Final = 0.6
 """Confidence from which a view may find text where the plain look saw none."""
 COVERED: Final = 0.5
 """Share of the smaller one by which two readings must overlap to be of the same place."""
+LETTERS_LEAST: Final = 0.8
+"""A view that reads fewer letters of a place than this share has seen a part of it only."""
 AS_GOOD: Final = 0.02
 """By how much less confidence a view may read more of a place than the plain look."""
 
@@ -80,6 +82,8 @@ def merged(plain: Sequence[Word], found: Sequence[Anew], size: Sequence[int]) ->
         letters = sum(len(w.text) for w in there)
         before = sum(w.confidence * len(w.text) for w in there) / letters if letters else NEW_MIN
         if word.confidence < before - (AS_GOOD if len(word.text) > letters else 0):
+            continue
+        if len(word.text) < LETTERS_LEAST * letters and before >= NEW_MIN:
             continue
         kept = [w for w in kept if all(w is not t for t in there)]
         taken.append(anew)

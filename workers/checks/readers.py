@@ -13,10 +13,15 @@ from workers.checks.reader_views import View, ViewReader
 from workers.checks.reader_vision import open_vision_reader
 from workers.checks.text_models import TextModels
 from workers.checks.view_curve import curve
+from workers.checks.views import contrast, padded, tiles, turned
 from workers.checks.vision import Vision
 
 VIEWS: Final[Mapping[str, View]] = {
     "rapidocr@curve": curve,
+    "rapidocr@turned": turned,
+    "rapidocr@padded": padded,
+    "rapidocr@contrast": contrast,
+    "rapidocr@tiles": tiles,
 }
 """Looks that read parts of a picture anew."""
 READERS: Final = ("rapidocr", "rapidocr@640", *VIEWS, "easyocr", "vision")
