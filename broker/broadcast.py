@@ -39,14 +39,22 @@ def _ignore(_key: str, _event: Event | None) -> None:
 class Broadcast:
     """The newest event of every key of a topic. Use it as a context manager, or call `start` and `close`.
 
-    `on_change(key, event)` is called in the follower's thread after `snapshot` shows the change; event is None where
+    With `keep` false the snapshot stays empty and `on_change` alone is told: for a topic of more keys than fit, whose
+    follower keeps what it needs. `on_change(key, event)` is called in the follower's thread after `snapshot` shows the change; event is None where
     the key was deleted.
     """
 
     def __init__(
-        self, settings: Settings, topic: str, *, on_change: OnChange = _ignore, max_keys: int = MAX_KEYS
+        self,
+        settings: Settings,
+        topic: str,
+        *,
+        on_change: OnChange = _ignore,
+        max_keys: int = MAX_KEYS,
+        keep: bool = True,
     ) -> None:
         self._settings, self._topic, self._on_change, self._max_keys = settings, topic, on_change, max_keys
+        self._keep = keep
         self._codec = codec_for(settings.schema_registry_url)
         self._snapshot: Mapping[str, Event] = MappingProxyType({})
         self._ready, self._stop = threading.Event(), threading.Event()
@@ -152,7 +160,8 @@ class Broadcast:
             except Poison as e:
                 log.error("cannot use the record: the former stays", key=key, error=str(e))  # noqa: TRY400
                 return
-        self._snapshot = MappingProxyType(now)
+        if self._keep:
+            self._snapshot = MappingProxyType(now)
         self._on_change(key, event)
 
     def _decode(self, value: bytes) -> Event:
@@ -232,3 +241,8 @@ def follow_rulesets(settings: Settings) -> Broadcast:
 def follow_holds(settings: Settings) -> Broadcast:
     """A follower of topic `holds`, not started yet."""
     return Broadcast(settings, catalogue.HOLDS)
+
+
+def follow_looks(settings: Settings, on_look: OnChange) -> Broadcast:
+    """A follower of topic `looks` that hands each record over and keeps none, not started yet."""
+    return Broadcast(settings, catalogue.LOOKS, on_change=on_look, keep=False)

@@ -10,8 +10,9 @@ from broker.outbox_kafka import KafkaLog
 from broker.outbox_port import Source
 from broker.settings import Settings
 from rules import decide
+from rules.looks import look_of
 from rules.ruleset import Ruleset
-from schemas.catalogue import DESIGN_QUEUE, HELD, IMAGES_INSPECTED, REPLAY, REVIEW
+from schemas.catalogue import DESIGN_QUEUE, HELD, IMAGES_INSPECTED, LOOKS, REPLAY, REVIEW
 from schemas.errors import Poison
 from schemas.events import (
     AssetApproved,
@@ -21,6 +22,7 @@ from schemas.events import (
     HoldChanged,
     ImageInspected,
     ReviewRequested,
+    Verdict,
 )
 from schemas.registry import codec_for
 from streams.runner import READY_S, Runner
@@ -53,11 +55,16 @@ class ValidationBatch:
         self._ruleset, self._holds = ruleset, holds
 
     def handle(self, event: Event, at_ms: int) -> list[Output]:
-        """Where the asset goes."""
+        """Where the asset goes; of one that passed also how it looks, for the rest of its campaign."""
         if not isinstance(event, ImageInspected):
             raise Poison(f"validation does not take {type(event).__name__}")
         decided = decide.on_inspected(event, self._ruleset, self._holds, at_ms)
-        return [Output(topic=_topic(decided), key=event.request.job.job_id, event=decided)]
+        job_id = event.request.job.job_id
+        outputs = [Output(topic=_topic(decided), key=job_id, event=decided)]
+        look = look_of(event, at_ms) if decided.judgement.verdict is Verdict.ACCEPT else None
+        if look is not None:
+            outputs.append(Output(topic=LOOKS, key=job_id, event=look))
+        return outputs
 
     def written(self, outputs: Sequence[Output]) -> None:
         """Nothing is remembered."""

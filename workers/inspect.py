@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from broker import logs
-from broker.broadcast import RulesetTable, follow_rulesets
+from broker.broadcast import RulesetTable, follow_looks, follow_rulesets
 from broker.logs import about_job
 from broker.settings import Settings
 from broker.signals import StopSignals
@@ -25,6 +25,9 @@ from schemas.errors import Poison
 from schemas.events import CheckError, Event, ImageGenerated, ImageInspected, Inspection, Rendering, RenderRequest
 from schemas.registry import codec_for
 from store.artifacts import ArtifactStore, open_store
+from workers.checks.aesthetic import AestheticScorer
+from workers.checks.aesthetic_scorers import open_scorer
+from workers.checks.campaign import CampaignMemory, Campaigns
 from workers.checks.measure import inspect_asset
 from workers.checks.port import TextReader
 from workers.checks.readers import open_readers
@@ -52,6 +55,8 @@ class Checks:
 
     threads: int
     vision: Vision | None = None
+    scorer: AestheticScorer | None = None
+    campaigns: Campaigns | None = None
     _names: tuple[str, ...] = ()
     _readers: tuple[TextReader, ...] = field(default_factory=tuple[TextReader, ...])
 
@@ -67,7 +72,7 @@ class Checks:
             palette=ruleset.palette(request.job.brand),
             checks=ruleset.checks,
             readers=self._readers,
-            opened=open_checks(self.vision),
+            opened=open_checks(self.vision, self.scorer, self.campaigns),
         )
 
 
@@ -148,16 +153,21 @@ def main(settings: Settings) -> int:
     """Inspect until SIGTERM or SIGINT, then finish the batch under way. Raises Fatal where a fresh process must."""
     logs.set_up(settings, process=STAGE)
     store = open_store(settings)
+    campaigns = CampaignMemory()
     with (
         StopSignals() as stop,
         closing(follow_rulesets(settings).start()) as rulesets,
+        closing(follow_looks(settings, campaigns.take).start()) as looks,
         transactional_id(settings.state_dir, STAGE) as slot,
     ):
         rulesets.wait_ready(READY_S)
+        looks.wait_ready(READY_S)
         handler = InspectHandler(
             store=store,
             ruleset=RulesetTable(rulesets).current,
-            measure=Checks(settings.inspect_threads, open_vision(settings)),
+            measure=Checks(
+                settings.inspect_threads, open_vision(settings), open_scorer(settings.aesthetic_weights), campaigns
+            ),
             now_ms=lambda: time.time_ns() // 1_000_000,
         )
         run_worker(worker_plan(slot), settings, codec_for(settings.schema_registry_url), handler, stop)

@@ -9,8 +9,8 @@ from workers.checks.aesthetic import AestheticCheck, AestheticScorer
 from workers.checks.campaign import Campaigns, NoCampaigns
 from workers.checks.composition import CompositionCheck
 from workers.checks.file import BytesCheck, LatentsCheck, SizeCheck
-from workers.checks.logo import LogoCheck
 from workers.checks.likeness import DriftCheck, DuplicateCheck
+from workers.checks.logo import LogoCheck
 from workers.checks.palette import PaletteCheck
 from workers.checks.people import PeopleCheck
 from workers.checks.pixels import BlankCheck, NoiseCheck
@@ -39,11 +39,13 @@ CHECKS: Final[Mapping[str, Check]] = {
 """Those that need nothing but the picture."""
 
 
-def open_checks(vision: Vision | None, scorer: AestheticScorer | None = None) -> Mapping[str, Check]:
-    """Every check; those that ask a vision endpoint do so where there is one. `scorer` ranks by a model."""
-    return {**CHECKS, PeopleCheck.name: PeopleCheck(vision), AestheticCheck.name: AestheticCheck(scorer)}
+def open_checks(
+    vision: Vision | None, scorer: AestheticScorer | None = None, campaigns: Campaigns | None = None
+) -> Mapping[str, Check]:
+    """Every check; those that ask a vision endpoint do so where there is one.
 
-
-def campaign_checks(campaigns: Campaigns) -> Mapping[str, Check]:
-    """The checks that see an asset beside its campaign, by name: they take the place of those of CHECKS."""
-    return {check.name: check for check in (DriftCheck(campaigns), DuplicateCheck(campaigns))}
+    `scorer` ranks by a model; beside `campaigns` an asset is seen with those that came before it.
+    """
+    opened = (PeopleCheck(vision), AestheticCheck(scorer))
+    beside = (DriftCheck(campaigns), DuplicateCheck(campaigns)) if campaigns is not None else ()
+    return {**CHECKS, **{check.name: check for check in (*opened, *beside)}}
