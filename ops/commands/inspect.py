@@ -72,6 +72,8 @@ def inspect(
     from ops.overlay import draw_overlay
     from ops.rulesets import read_config
     from workers.checks.readers import open_readers
+    from workers.checks.registry import open_checks
+    from workers.checks.vision import open_vision
 
     wish = None if expect is None else tuple(t for t in expect if t)
     default = Wanted(
@@ -85,8 +87,11 @@ def inspect(
         crops=tuple(crop or ()),
         bleed_px=bleed,
     )
-    ruleset = read_config(config or settings_module.load().config_dir)
-    inspector = FileInspector(ruleset, lambda: open_readers(ruleset.readers, threads=_threads()))
+    settings = settings_module.load()
+    ruleset, vision = read_config(config or settings.config_dir), open_vision(settings)
+    inspector = FileInspector(
+        ruleset, lambda: open_readers(ruleset.readers, threads=_threads(), vision=vision), open_checks(vision)
+    )
     accepted = True
     for wanted in progress(_wanted(files, source, default), len(files) if files else None, "inspected"):
         result = inspector.inspect(wanted)
@@ -107,7 +112,7 @@ def _wanted(files: list[Path] | None, source: str | None, default: Wanted) -> It
     """What to inspect, line by line as it comes in, so that a pipe can feed it for hours."""
     from dataclasses import replace
 
-    from ops.file_inspection import parse_lines
+    from ops.file_lines import parse_lines
 
     if files:
         yield from (replace(default, file=f) for f in files)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ops.file_inspection import FileInspector, Inspected, Wanted, parse_lines
+from ops.file_inspection import FileInspector, Inspected, Wanted
+from ops.file_lines import parse_lines
 from ops.file_report import report
 from ops.rulesets import read_config
 from schemas.errors import Poison
