@@ -36,6 +36,8 @@ from schemas.events import (
 from store.artifacts import open_store
 from workers.checks.measure import inspect_asset
 from workers.checks.readers import open_readers
+from workers.checks.registry import open_checks
+from workers.checks.vision import Vision
 from workers.engines import hosts, registry
 from workers.engines.port import Engine, Rendered, Watch
 from workers.finish.credentials import STEP as SIGNED
@@ -230,7 +232,7 @@ def _finished(made: Rendered, ruleset: Ruleset, settings: Settings, engine: Engi
     return replace(finished, facts={**finished.facts, **left_out})
 
 
-def check(tried: Tried, ruleset: Ruleset, threads: int) -> Judgement:
+def check(tried: Tried, ruleset: Ruleset, threads: int, vision: Vision | None = None) -> Judgement:
     """What the checks measure on the finished picture, judged by the rules."""
     data, digest = tried.finished.data, hashlib.sha256(tried.finished.data).hexdigest()
     rendering = Rendering(
@@ -258,7 +260,8 @@ def check(tried: Tried, ruleset: Ruleset, threads: int) -> Judgement:
         rendering,
         palette=ruleset.palette(tried.request.job.brand),
         checks=ruleset.checks,
-        readers=open_readers(ruleset.readers, threads=threads),
+        readers=open_readers(ruleset.readers, threads=threads, vision=vision),
+        opened=open_checks(vision),
     )
     return judge(inspection, rendering, tried.request, ruleset)
 

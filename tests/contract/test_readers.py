@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from schemas.errors import BadConfig
 from schemas.events import TextRead
+from tests import vision_server
 from workers.checks.port import Pixels, Scene, TextReader
 from workers.checks.readers import READERS, open_readers
 
@@ -34,10 +36,15 @@ def read(reader: TextReader, pixels: Pixels) -> TextRead:
     scope="module",
     params=[pytest.param(name, marks=pytest.mark.models if name == "easyocr" else ()) for name in READERS],
 )
-def reader(request: pytest.FixtureRequest) -> TextReader:
+def reader(request: pytest.FixtureRequest) -> Generator[TextReader]:
     name: str = request.param
-    (opened,) = open_readers([name])
-    return opened
+    if name != "vision":
+        yield open_readers([name])[0]
+        return
+    with vision_server.serve() as server:
+        # What it says is what another reader reads in the picture that was sent.
+        server.says = vision_server.reads_with(open_readers(["rapidocr"])[0])
+        yield open_readers([name], vision=server.vision(vision_timeout_s=120.0))[0]
 
 
 def test_it_is_called_what_it_was_opened_as(reader: TextReader) -> None:
@@ -96,6 +103,11 @@ def test_several_threads_may_read_at_once(reader: TextReader) -> None:
 def test_a_reader_that_does_not_exist_is_named_with_those_that_do() -> None:
     with pytest.raises(BadConfig, match="rapidocr@640"):
         open_readers(["tesseract"])
+
+
+def test_a_reader_without_its_endpoint_is_not_opened() -> None:
+    with pytest.raises(BadConfig, match="no endpoint"):
+        open_readers(["vision"])
 
 
 def test_opening_the_light_reader_loads_no_torch() -> None:
