@@ -126,20 +126,15 @@ def _show(cells: Sequence[Cell], escaped: Sequence[Escapes], asked: Asked) -> No
         return
     print_table(
         (
-            "lane", "engine", "defect", ">labels", ">waiting", "standing", ">accept below", ">accepted", ">wrong",
-            ">at most", ">labels missing", f">for {asked.tighter:.2%}",
+            "lane", "engine", "defect", ">labels", "standing", ">below", ">accepts", ">wrong", ">missing",
+            f">for {asked.tighter:.2%}",
         ),
-        [
-            (
-                c.lane, c.engine, c.mode, c.fit.labelled, c.waiting, c.fit.standing.value,
-                "–" if c.fit.standing is Standing.OPEN else f"{c.fit.accept_below:.2f}", f"{c.fit.share:.1%}",
-                f"{c.fit.wrong} of {c.fit.accepted}", f"{c.fit.upper:.2%}", c.fit.missing or "",
-                c.fit.missing_tighter or "",
-            )
-            for c in cells
-        ],
+        [_row(c) for c in cells],
         title=f"at most {asked.alpha:.2%} wrong among the accepted, with confidence {1 - asked.delta:.2%} a line",
     )  # fmt: skip
+    waiting = max(c.waiting for c in cells)
+    if waiting:
+        out().print(f"{waiting} drawn assets have no label yet (presscheck label --wanted): the promise waits for them")
     if escaped:
         out().print()
         print_table(
@@ -157,3 +152,19 @@ def _show(cells: Sequence[Cell], escaped: Sequence[Escapes], asked: Asked) -> No
             ],
             title="what is accepted now",
         )
+
+
+def _row(cell: Cell) -> tuple[object, ...]:
+    found = cell.fit
+    return (
+        cell.lane,
+        cell.engine,
+        cell.mode,
+        found.labelled,
+        found.standing.value,
+        "–" if found.standing is Standing.OPEN else f"{found.accept_below:.2f}",
+        f"{found.share:.1%}",
+        f"{found.wrong} of {found.accepted}, at most {found.upper:.2%}",
+        found.missing or "",
+        found.missing_tighter or "",
+    )
