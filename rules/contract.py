@@ -14,11 +14,13 @@ from rules.lexicon import find_words
 from schemas.events import FileRole, Job, Lane, Phrase, PhraseSource, TextContract
 
 _EXACTING: Final = re.compile(
-    r"\d|[$€£¥₹%@]|\bwww\.|https?:|\b[\w-]+\.(?:com|org|net|io|shop|store|app|dev|example|co|eu|uk|de|fr|se|no|dk)\b"
+    r"\d|[$€£¥₹%@]|\bwww\.|https?:|\b[\w-]{2,}\.[a-z]{2,}\b"
     r"|\b(?:Mr|Mrs|Ms|Dr|Prof|St)\.\s",
     re.IGNORECASE,
 )
 """Digits, prices, dates, shares, addresses of the web, and names with a title."""
+_SHOW_LOGO: Final = frozenset({FileRole.LOGO, FileRole.LAYOUT, FileRole.INIT_IMAGE})
+"""Files whose letters come into the picture: the logo itself, and pictures of the brand's that may hold it."""
 SOURCE_MAX: Final = 64
 """Most phrases that a contract holds."""
 
@@ -34,7 +36,12 @@ def is_exacting(text: str, brand: Brand | None) -> bool:
 
 
 def phrase(text: str, source: PhraseSource, lane: Lane, brand: Brand | None) -> Phrase:
-    """One wanted phrase in NFC. Exacting ones are strict in the critical lane."""
+    """One wanted phrase in NFC.
+
+    Exacting ones are strict in the critical lane: to the letter without look-alikes, with their case, and with the
+    punctuation inside their words, which tells $4.50 from $450 and 10.30 from 1030. What stands about a word, a full
+    stop or a mark of exclamation, never counts: readers lose it, and designers leave it away.
+    """
     clean = " ".join(without_hidden(text).split())
     strict = lane is Lane.CRITICAL and is_exacting(clean, brand)
     return Phrase(text=clean, source=source, case_sensitive=strict, punctuation_sensitive=strict, strict=strict)
@@ -68,10 +75,13 @@ def merged(explicit: Sequence[str], quoted: Sequence[str]) -> tuple[tuple[str, P
 def text_contract(
     job: Job, quoted: Sequence[str], brand: Brand | None, lane: Lane, *, other_text_allowed: bool
 ) -> TextContract:
-    """The contract of a job. Empty phrases are left out: sanity has refused them by then."""
+    """The contract of a job. Empty phrases are left out: sanity has refused them by then.
+
+    What may stand there besides: the brand's own letters, and those of its logo where a file may show it.
+    """
     explicit = [t for t in job.required_text if without_hidden(t).strip()]
     phrases = [phrase(t, source, lane, brand) for t, source in merged(explicit, quoted)]
-    has_logo = any(f.role is FileRole.LOGO for f in job.files)
+    has_logo = any(f.role in _SHOW_LOGO for f in job.files)
     extra = (*brand.allowed_text, *(brand.logo_text if has_logo else ())) if brand else ()
     return TextContract(
         phrases=tuple(phrases[:SOURCE_MAX]),

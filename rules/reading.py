@@ -15,7 +15,7 @@ UPRIGHT: Final = math.radians(15)
 """Tilt up to which boxes are left in the order in which the reader gave them."""
 ALIKE: Final = math.radians(20)
 """Tilts that differ by less belong to one block of text."""
-BEND: Final = math.radians(75)
+BEND: Final = math.radians(90)
 """Most that a baseline turns from one box to the next along a curve."""
 REACH: Final = 2.0
 """Farthest that the next box of a baseline begins, in heights of the lower box: a wide blank, or a mark between."""

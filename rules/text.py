@@ -242,6 +242,7 @@ def _alike(phrase: Phrase, units: Sequence[Unit], order: Order, free: set[int]) 
     wanted = fold(phrase.text, Fold.LOOK)
     spoken = [i for i in sorted(free) if weight(units[i].text)]
     rings = [[i for i in spoken if start <= units[i].box < end] for start, end in order.rings]
+    words = sorted(fold(w, Fold.LOOK) for w in phrase.text.split())
     out: list[Candidate] = []
     runs: dict[frozenset[int], tuple[int, ...]] = {}
     for line, turns in ((spoken, 1), *((ring, 2) for ring in rings)):
@@ -254,6 +255,9 @@ def _alike(phrase: Phrase, units: Sequence[Unit], order: Order, free: set[int]) 
                 if len(seen) > len(wanted) * LENGTHS[1] + 2:
                     break
                 like = Indel.normalized_similarity(wanted, seen) if len(seen) >= len(wanted) * LENGTHS[0] else 0.0
+                if len(seen) == len(wanted) and sorted(folded[a : b + 1]) == words:
+                    # The same words in another order are that phrase, however little alike the whole is.
+                    like = 1.0
                 if like >= LIKENESS:
                     out.append(Candidate(frozenset(row[a : b + 1]), like))
                     runs.setdefault(out[-1].units, tuple(row[a : b + 1]))

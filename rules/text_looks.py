@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, assert_never
 
 from rules.folding import Fold, fold, weight
-from rules.letters import Pair, aligned, told
+from rules.letters import Glyph, Pair, Seen, aligned, told
 from rules.spacing import Fault, Gaps, blanks, faults
 from rules.text import Level, Match, Shown, key
 from rules.units import SAME_PLACE, overlap
@@ -126,7 +126,7 @@ def judge_phrase(looks: Sequence[Look], ground: Ground) -> Said:
         for k in plain
         if k.differs_surely(ground["trusted_confidence"], ground["letter_confidence"]) and k not in same
     ]
-    against = [k for k in against if not ground.elsewhere or _one_place(k, same)]
+    against = [k for k in against if not _is_part(k.shown) and (not ground.elsewhere or _one_place(k, same))]
     match best.shown.level:
         case Level.EXACT | Level.LOOKS_LIKE if against:
             evidence = f"readers disagree: {phrase.text!r} and {against[0].shown.seen!r} were read"
@@ -179,27 +179,30 @@ def _exact(
 
 def _weakest(looks: Sequence[Look]) -> tuple[str, float]:
     """The letter that is least sure, each as sure as in the look that is surest of it."""
-    best: dict[int, tuple[float, str]] = {}
-    for look in looks:
-        for pair in look.pairs:
-            if pair.wanted is not None and pair.seen is not None:
-                known = pair.seen.confidence
-                confidence = look.shown.confidence if known is None else known
-                best[pair.wanted.place] = max(best.get(pair.wanted.place, (0.0, "")), (confidence, pair.wanted.text))
-    confidence, letter = min(best.values(), default=(1.0, ""))
-    return letter, confidence
+    return _least(
+        (w, look.shown.confidence if s.confidence is None else s.confidence)
+        for look in looks
+        for w, s in _letters(look)
+    )
 
 
 def _weakest_figure(looks: Sequence[Look]) -> tuple[str, float]:
     """The same of digits alone, where a look tells how sure it is of each."""
-    best: dict[int, tuple[float, str]] = {}
-    for pair in (p for k in looks for p in k.pairs):
-        if pair.wanted is not None and pair.wanted.text.isdigit() and pair.seen is not None:
-            known = pair.seen.confidence
-            if known is not None:
-                best[pair.wanted.place] = max(best.get(pair.wanted.place, (0.0, "")), (known, pair.wanted.text))
-    confidence, figure = min(best.values(), default=(1.0, ""))
-    return figure, confidence
+    return _least(
+        (w, s.confidence) for look in looks for w, s in _letters(look) if w.text.isdigit() and s.confidence is not None
+    )
+
+
+def _letters(look: Look) -> Iterator[tuple[Glyph, Seen]]:
+    return ((p.wanted, p.seen) for p in look.pairs if p.wanted is not None and p.seen is not None)
+
+
+def _least(letters: Iterable[tuple[Glyph, float]]) -> tuple[str, float]:
+    best: dict[Glyph, float] = {}
+    for glyph, confidence in letters:
+        best[glyph] = max(best.get(glyph, 0.0), confidence)
+    weakest = min(best, key=lambda g: best[g], default=None)
+    return ("", 1.0) if weakest is None else (weakest.text, best[weakest])
 
 
 def _wrong_letters(best: Look, looks: Sequence[Look], ground: Ground, said: Said, *, confirmed: bool) -> None:
@@ -236,6 +239,12 @@ def _likely(ground: Ground) -> bool:
 
 def _one_place(look: Look, others: Sequence[Look]) -> bool:
     return any(overlap(a, b) >= SAME_PLACE for a in look.shown.words for k in others for b in k.shown.words)
+
+
+def _is_part(shown: Shown) -> bool:
+    """Whether it is some of the words of its phrase, one after another: a look at a part of it says nothing else."""
+    wanted, seen = ([fold(w, Fold.PLAIN) for w in t.split()] for t in (shown.phrase.text, shown.seen))
+    return any(wanted[i : i + len(seen)] == seen for i in range(len(wanted) - len(seen) + 1))
 
 
 def _different(look: Look) -> str:

@@ -32,9 +32,7 @@ def ring(words: tuple[str, ...], size: float = 40) -> list[Word]:
         length = 0.6 * size * (len(text) + 1)
         angle = 360 * (at + length / 2) / whole
         place = math.radians(angle - 90)
-        out.append(
-            turned(text, 500 + radius * math.cos(place), 500 + radius * math.sin(place), angle, size=size)
-        )
+        out.append(turned(text, 500 + radius * math.cos(place), 500 + radius * math.sin(place), angle, size=size))
         at += length
     return out
 
@@ -109,6 +107,14 @@ def test_boxes_of_other_sizes_and_directions_do_not_go_on():
     assert Order([big, small]).next_to(0) is None
     assert Order([turned("UP", 100, 100, -90), turned("DOWN", 100, 60, 90)]).next_to(0) is None
     assert Order([word("A", 0), word("B", 1)]).next_to(0) is None
+
+
+def test_a_box_is_the_next_of_one_other_only():
+    # Two readings of one place before the same box: the nearer one has it.
+    words = [word("SUM", 0), word("SUMMER", 0), word("SALE", 0, at=250)]
+    order = Order(words)
+    assert (order.next_to(0), order.next_to(1), order.next_to(2)) == (None, 2, None)
+    assert order.follows(0, 2)
 
 
 def test_a_page_is_read_as_the_reader_gave_it():
