@@ -89,6 +89,10 @@ class Settings(BaseModel):
     upscaler: Path | None = Field(
         None, description="Weights that enlarge pictures, a file that spandrel loads; unset: Lanczos."
     )
+    aesthetic_weights: Path | None = Field(
+        None,
+        description="Folder with a CLIP model and head.safetensors that rank assets; unset: plain statistics do.",
+    )
     c2pa_cert_file: Path | None = Field(
         None, description="PEM of the certificate that content credentials are signed with, its chain behind it."
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import structlog
@@ -22,14 +22,14 @@ from rules.ruleset import Ruleset
 from schemas import ids
 from schemas.catalogue import IMAGES_GENERATED, IMAGES_INSPECTED
 from schemas.errors import Poison
-from schemas.events import CheckError, Event, ImageGenerated, ImageInspected, Inspection, Rendering, RenderRequest
+from schemas.events import CheckError, Event, FileRole, ImageGenerated, ImageInspected, Inspection, RenderRequest
 from schemas.registry import codec_for
 from store.artifacts import ArtifactStore, open_store
 from workers.checks.aesthetic import AestheticScorer
 from workers.checks.aesthetic_scorers import open_scorer
 from workers.checks.campaign import CampaignMemory, Campaigns
-from workers.checks.measure import inspect_asset
-from workers.checks.port import TextReader
+from workers.checks.measure import Given, Looks, inspect_assets
+from workers.checks.port import Check, TextReader
 from workers.checks.readers import open_readers
 from workers.checks.registry import open_checks
 from workers.checks.vision import Vision, open_vision
@@ -39,41 +39,47 @@ READY_S: Final = 60.0
 MAX_BATCH: Final = 4
 """Reading text takes up to a second an image, and a batch is published as one: small ones keep the wait short."""
 LOOK_AHEAD: Final = 2 * MAX_BATCH
+MEASURED_ROLES: Final = frozenset({FileRole.LOGO, FileRole.COLOUR_MASK})
+"""Files of a prompt that checks look at."""
 
 
 class Measure(Protocol):
-    """What measures one asset by a ruleset; `workers.checks` in production."""
+    """What measures assets by a ruleset; `workers.checks` in production."""
 
-    def __call__(self, data: bytes, request: RenderRequest, rendering: Rendering, ruleset: Ruleset) -> Inspection:
-        """All measurements."""
+    def __call__(self, assets: Sequence[Given], ruleset: Ruleset) -> Sequence[Inspection]:
+        """All measurements of each. `palette` of an asset is filled in from the ruleset."""
         ...
 
 
 @dataclass(slots=True)
 class Checks:
-    """The checks of a ruleset, with its text readers open."""
+    """The checks of a ruleset, with its text readers open. They stay open until a ruleset names other readers."""
 
     threads: int
     vision: Vision | None = None
     scorer: AestheticScorer | None = None
     campaigns: Campaigns | None = None
+    _opened: Mapping[str, Check] | None = None
     _names: tuple[str, ...] = ()
     _readers: tuple[TextReader, ...] = field(default_factory=tuple[TextReader, ...])
 
-    def __call__(self, data: bytes, request: RenderRequest, rendering: Rendering, ruleset: Ruleset) -> Inspection:
-        """All measurements. Raises BadConfig where a reader is not installed."""
+    def __call__(self, assets: Sequence[Given], ruleset: Ruleset) -> Sequence[Inspection]:
+        """All measurements of each. Raises BadConfig where a reader is not installed."""
+        if self._opened is None:
+            self._opened = open_checks(self.vision, self.scorer, self.campaigns)
         if ruleset.readers != self._names:
+            # Let go first: both sets at once would be twice the memory.
+            self._names, self._readers = (), ()
             self._readers = open_readers(ruleset.readers, self.threads, self.vision)
             self._names = ruleset.readers
-        return inspect_asset(
-            data,
-            request,
-            rendering,
-            palette=ruleset.palette(request.job.brand),
+        looks = Looks(
             checks=ruleset.checks,
             readers=self._readers,
-            opened=open_checks(self.vision, self.scorer, self.campaigns),
+            opened=self._opened,
+            thresholds=ruleset.thresholds,
+            threads=self.threads,
         )
+        return inspect_assets([replace(a, palette=ruleset.palette(a.request.job.brand)) for a in assets], looks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,17 +104,20 @@ class InspectHandler:
         return MAX_BATCH
 
     def work(self, batch: Sequence[Delivery], tries: int) -> Sequence[ImageInspected]:
-        """Measure each. An asset that cannot be read is an error of its inspection, never of its batch mates."""
-        return [self._inspected(_generated(d.event)) for d in batch]
+        """Measure them together. An asset that cannot be read is an error of its own inspection alone."""
+        events = [_generated(d.event) for d in batch]
+        found = [self._fetched(e) for e in events]
+        whole = iter(self.measure([f for f in found if isinstance(f, Given)], self.ruleset()))
+        return [
+            self._inspected(e, next(whole) if isinstance(f, Given) else f) for e, f in zip(events, found, strict=True)
+        ]
 
     def settle(self, done: Sequence[ImageInspected]) -> Sequence[Sequence[Output]]:
         """Nothing to store."""
         return [[Output(topic=IMAGES_INSPECTED, key=e.request.job.job_id.encode(), event=e)] for e in done]
 
-    def _inspected(self, event: ImageGenerated) -> ImageInspected:
-        # The readers' own lines carry the job too.
+    def _inspected(self, event: ImageGenerated, inspection: Inspection) -> ImageInspected:
         with about_job(event.request.job.job_id):
-            inspection = self._measured(event)
             structlog.get_logger(__name__).info(
                 "inspected",
                 attempt=event.request.attempt,
@@ -123,7 +132,8 @@ class InspectHandler:
             inspection=inspection,
         )
 
-    def _measured(self, event: ImageGenerated) -> Inspection:
+    def _fetched(self, event: ImageGenerated) -> Given | Inspection:
+        """What is to be measured, or the empty inspection of an attempt that has nothing to measure."""
         asset = event.rendering.asset
         if asset is None:
             return Inspection(measurements=(), reads=(), errors=(), elapsed_ms=0.0)
@@ -133,7 +143,16 @@ class InspectHandler:
             # Dead-lettering would leave the job with no end; an error of the check sends it to a human.
             error = CheckError(check="bytes", message=str(e)[:2000])
             return Inspection(measurements=(), reads=(), errors=(error,), elapsed_ms=0.0)
-        return self.measure(data, event.request, event.rendering, self.ruleset())
+        return Given(data=data, request=event.request, rendering=event.rendering, files=self._files(event.request))
+
+    def _files(self, request: RenderRequest) -> dict[str, bytes]:
+        """Those that a check looks at. One that is lost is left out: the check that needs it says so."""
+        out: dict[str, bytes] = {}
+        for ref in request.job.files:
+            if ref.role in MEASURED_ROLES:
+                with suppress(Poison):
+                    out[ref.sha256] = self.store.get(ref.sha256)
+        return out
 
 
 def _generated(event: Event) -> ImageGenerated:

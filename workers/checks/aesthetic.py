@@ -18,7 +18,7 @@ Each part is brought to 0..1, and the score is their weighted mean. Where a part
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -45,27 +45,61 @@ Plane = npt.NDArray[np.float32]
 """One plane, shape (height, width), levels 0 to 255."""
 
 
+class AestheticScorer(Protocol):
+    """Gives a picture one number; `tests/contract/test_aesthetic_scorers.py` runs on each scorer."""
+
+    @property
+    def name(self) -> str:
+        """The model or the formula, in small letters; part of a measurement's name."""
+        ...
+
+    def score(self, pixels: Pixels) -> float:
+        """How the picture ranks, 0 to 1; the same pixels give the same number."""
+        ...
+
+
+class Statistics:
+    """The score of this module: no model, and no weights to fetch."""
+
+    name = "statistics"
+
+    def score(self, pixels: Pixels) -> float:
+        """The weighted mean of the parts."""
+        return score(**parts_of(pixels))
+
+
 class AestheticCheck:
     """How a picture ranks among those that are right."""
 
     name = "aesthetic"
 
+    def __init__(self, scorer: AestheticScorer | None = None) -> None:
+        self._scorer = scorer or Statistics()
+
     def measure(self, subject: Subject) -> Findings:
-        """Score 0 to 1, colourfulness in levels, contrast 0 to 0.5, sharpness in levels squared, clipped_share."""
+        """Score 0 to 1, colourfulness in levels, contrast 0 to 0.5, sharpness in levels squared, clipped_share.
+
+        The score comes a second time under its scorer's name, so that two rankings are never taken for one.
+        """
         if not isinstance(subject.image, Decoded):
             return NOTHING
-        pixels = reduced(subject.image.pixels)
-        plane = luma(pixels)
-        parts = {
-            "colourfulness": colourfulness(pixels),
-            "contrast": contrast(plane),
-            "sharpness": sharpness(plane),
-            "clipped_share": clipped_share(pixels),
-        }
-        numbers = {"score": score(**parts), **parts}
-        return Findings(
-            measurements=tuple(Measurement(check=self.name, name=n, value=value) for n, value in numbers.items())
-        )
+        pixels = subject.image.pixels
+        parts = parts_of(pixels)
+        value = score(**parts) if isinstance(self._scorer, Statistics) else self._scorer.score(pixels)
+        numbers = {"score": value, f"score_{self._scorer.name}": value, **parts}
+        return Findings(measurements=tuple(Measurement(check=self.name, name=n, value=v) for n, v in numbers.items()))
+
+
+def parts_of(pixels: Pixels) -> dict[str, float]:
+    """The parts of the score, each in its own unit."""
+    small = reduced(pixels)
+    plane = luma(small)
+    return {
+        "colourfulness": colourfulness(small),
+        "contrast": contrast(plane),
+        "sharpness": sharpness(plane),
+        "clipped_share": clipped_share(small),
+    }
 
 
 def reduced(pixels: Pixels) -> Pixels:

@@ -17,8 +17,8 @@ from workers.colour import Floats, delta_e00, srgb_to_lab
 
 Truth = npt.NDArray[np.bool_]
 
-SIDE: Final = 192
-"""Longer side, pixels, of the frame that both are compared in; a logo that is smaller in the picture is not enlarged."""
+SIDE: Final = 144.0
+"""Root of the area, pixels, of the frame that both are compared in; a smaller logo is not enlarged."""
 LEAST_SIDE: Final = 24
 MARGIN: Final = 0.6
 """Room about the logo that is looked at, as a share of its shorter side."""
@@ -66,10 +66,10 @@ def scale_of(affine: Affine) -> float:
 
 
 def compare(logo: LogoFile, scene: Scene, affine: Affine) -> Compared:
-    """Both in one frame, upright and as large as the logo is in the picture, at most 192 pixels."""
+    """Both in one frame, upright and as large as the logo is in the picture, at most 144 pixels a side."""
     longer = max(logo.size)
     size = scale_of(affine) * longer
-    side = min(SIDE, max(LEAST_SIDE, size))
+    side = min(logo.side_of(SIDE), max(LEAST_SIDE, size))
     small = logo.resized(side / longer)
     picture, factor = shrunk(scene.pixels, min(1.0, side / size))
     pad = max(4, round(MARGIN * min(small.size)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +38,10 @@ class LogoFile:
     def size(self) -> tuple[int, int]:
         """Width and height, pixels."""
         return self.mask.shape[1], self.mask.shape[0]
+
+    def side_of(self, side: float) -> float:
+        """The longer side that gives it the area of a square of this side."""
+        return side * max(self.size) / math.sqrt(self.size[0] * self.size[1])
 
     def resized(self, factor: float) -> LogoFile:
         """The same, smaller or larger."""

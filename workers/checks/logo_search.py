@@ -1,8 +1,8 @@
 """Where a logo is: scale-invariant features first, and its outline at every size and turn where it has too few.
 
 Features: SIFT (Lowe, Distinctive image features from scale-invariant keypoints, 2004) with his ratio test, and a
-similarity fitted by RANSAC. A flat mark has few corners, so its edges are slid over the picture's edges next. Either way
-what comes out is a guess, which is refined to an affine map by enhanced correlation (Evangelidis and Psarakis,
+similarity fitted by RANSAC. A flat mark has few corners, so its edges are slid over the picture's edges next. Either
+way what comes out is a guess, which is refined to an affine map by enhanced correlation (Evangelidis and Psarakis,
 Parametric image alignment using enhanced correlation coefficient maximization, 2008) and scored by how well the edges
 agree, whatever the colours are.
 """
@@ -51,8 +51,8 @@ PEAKS: Final = 2
 """Places kept of each size and turn."""
 REFINED_MAX: Final = 8
 """Guesses of the outline that are refined."""
-REFINED_SIDE: Final = 128
-"""Longer side of the logo, pixels, at which it is refined and compared."""
+REFINED_SIDE: Final = 96.0
+"""Root of the area, pixels, at which a logo is refined: a long wordmark needs its height."""
 LEAST_SIDE: Final = 24
 STRETCH_MAX: Final = 1.6
 """What is stretched more is another thing."""
@@ -141,11 +141,11 @@ def refined(logo: LogoFile, scene: Scene, guess: Affine) -> Hit | None:
     size = math.sqrt(abs(float(np.linalg.det(guess[:, :2])))) * longer
     if not 8 <= size <= 1.5 * max(scene.pixels.shape[:2]):
         return None
-    side = min(REFINED_SIDE, max(LEAST_SIDE, size))
+    side = min(logo.side_of(REFINED_SIDE), max(LEAST_SIDE, size))
     small = logo.resized(side / longer)
     back = longer / max(small.size)
     picture, factor = shrunk(scene.pixels, side / size)
-    pad = max(3, round(0.06 * side))
+    pad = max(3, round(0.1 * min(small.size)))  # less than the clear space that a logo keeps, or a plate's edge counts
     template = cv2.GaussianBlur(outline(small, pad), (0, 0), 1.0)
     image = cv2.GaussianBlur(edges(picture), (0, 0), 1.0)
     # From the padded small logo to the small picture.

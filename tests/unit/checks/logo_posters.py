@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageDraw
 from schemas.events import FileRef, FileRole, LogoMatch
 from tests.corpus import rendering_for, request_for
 from workers.checks.port import Decoded, Pixels, Subject
-from workers.engines import fonts, palette, scenes
+from workers.engines import palette, scenes
 
 PALETTES: Final = (("#2b1d16", "#c8742f", "#f3e9dc", "#7a8f86"), ("#1c3a34", "#e05a26", "#f4f1ea", "#8fb0b5"))
 PROMPTS: Final = (
@@ -60,7 +60,7 @@ def logo(kind: Mark, seed: int = 0, side: int = 480) -> Image.Image:
     match kind:
         case Mark.WORDMARK:
             name = ("NORTHWIND", "Halden", "Brasco & Co", "OLMO")[seed % 4]
-            draw.text((2 * s, 30 * s), name, font=_face(seed, side // (2 + len(name) // 2)), fill=colours[0])
+            draw.text((2 * s, 30 * s), name, font=_face(seed, round(1.3 * side / len(name))), fill=colours[0])
         case Mark.FLAT:
             if seed % 3 == 0:  # a leaf in a ring
                 draw.ellipse((10 * s, 10 * s, 90 * s, 90 * s), outline=colours[0], width=round(9 * s))
@@ -93,11 +93,9 @@ def logo(kind: Mark, seed: int = 0, side: int = 480) -> Image.Image:
             draw.ellipse((4 * s, 4 * s, 96 * s, 96 * s), fill=colours[0])
             draw.ellipse((10 * s, 10 * s, 90 * s, 90 * s), outline=(250, 245, 230), width=round(2 * s))
             for i in range(16):
-                a = i * math.pi / 8 + seed
-                draw.line(
-                    [(50 * s + 20 * s * math.cos(a), 50 * s + 20 * s * math.sin(a)), (50 * s + 36 * s * math.cos(a), 50 * s + 36 * s * math.sin(a))],
-                    fill=colours[1], width=round((1 + i % 3) * s),
-                )  # fmt: skip
+                x, y = (f(i * math.pi / 8 + seed) for f in (math.cos, math.sin))
+                ray = [((50 + r * x) * s, (50 + r * y) * s) for r in (20, 36)]
+                draw.line(ray, fill=colours[1], width=round((1 + i % 3) * s))
             draw.polygon([(34 * s, 62 * s), (50 * s, 32 * s), (66 * s, 62 * s)], fill=colours[2])
             draw.text((38 * s, 64 * s), "EST 19", font=_face(seed, round(9 * s)), fill=(250, 245, 230))
     return image.crop(image.getchannel("A").getbbox())
@@ -106,7 +104,10 @@ def logo(kind: Mark, seed: int = 0, side: int = 480) -> Image.Image:
 def poster(
     mark: Image.Image, seed: int, change: Change, *, share: float, turn: float = 0.0, size: int = 1024
 ) -> tuple[Pixels, tuple[int, int, int, int]]:
-    """A drawn scene with the mark on a calm patch, and where it was put; `share` is its longer side by the picture's."""
+    """A drawn scene with the mark on a calm patch, and where it was put.
+
+    `share` is its longer side by the picture's.
+    """
     rng = np.random.default_rng([seed, 77])
     swatches = PALETTES[seed % 2]
     canvas = scenes.draw(PROMPTS[seed % len(PROMPTS)], (size, size), palette.from_swatches(swatches, seed), seed)

@@ -13,7 +13,7 @@ from workers.checks import aesthetic
 from workers.checks.port import Broken, Decoded, Pixels, Subject
 from workers.checks.registry import CHECKS
 
-PARTS = {"score", "colourfulness", "contrast", "sharpness", "clipped_share"}
+PARTS = {"score", "score_statistics", "colourfulness", "contrast", "sharpness", "clipped_share"}
 SEEDS = range(6)
 
 
