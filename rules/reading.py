@@ -107,10 +107,6 @@ class Order:
                 self.rings.append((at, at + len(chain)))
             at += len(chain)
 
-    def line(self, box: int) -> Baseline:
-        """Where the text of a box runs."""
-        return self._lines[box]
-
     def next_to(self, box: int) -> int | None:
         """The box that goes on where this one ends, on its own line, arc or ring."""
         return self._next.get(box)

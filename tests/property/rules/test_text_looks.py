@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import string
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 from hypothesis import assume, example, given
@@ -184,8 +185,7 @@ def test_any_readings_are_judged_and_every_wanted_letter_is_told_once(
     texts: list[str], reads: list[TextRead], lane: Lane, likely: list[TextLikelihood]
 ):
     made = contract(*texts, lane=lane)
-    base = asked([], lane)
-    request = RenderRequest(**{f: getattr(base, f) for f in base.__slots__} | {"text": made})
+    request = replace(asked([], lane), text=made)
     finding = judge_text(reads, request, LIMITS, HEIGHT, likely)
     assert is_sure(reads, request, LIMITS, HEIGHT) in (True, False)
     assert finding == judge_text(reads, request, LIMITS, HEIGHT, likely)

@@ -111,7 +111,7 @@ def test_boxes_of_other_sizes_and_directions_do_not_go_on():
 
 def test_a_box_is_the_next_of_one_other_only():
     # Two readings of one place before the same box: the nearer one has it.
-    words = [word("SUM", 0), word("SUMMER", 0), word("SALE", 0, at=250)]
+    words = [word("SUM", 0), word("SUMMER", 0), word("SALE", 0, at=230)]
     order = Order(words)
     assert (order.next_to(0), order.next_to(1), order.next_to(2)) == (None, 2, None)
     assert order.follows(0, 2)
@@ -121,5 +121,4 @@ def test_a_page_is_read_as_the_reader_gave_it():
     words = [word("A", i, at=i % 7) for i in range(BOXES_MAX + 1)]
     order = Order(words)
     assert order.words == tuple(words)
-    assert order.line(0) == baseline(words[0])
     assert order.rings == []
