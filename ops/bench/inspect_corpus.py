@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -104,22 +105,28 @@ def measure(
     *,
     worst: Path | None = None,
     jobs: int = 1,
+    seconds: float | None = None,
     seen: Callable[[Iterator[Outcome]], Iterator[Outcome]],
     size: tuple[int, int] | None = None,
 ) -> CorpusFigures:
     """Draws and inspects the first `count` pictures of a split; `seen` gets every outcome and passes it on.
 
     `worst` is a folder for the pictures that went wrong; `jobs` are processes, each with readers of its own on one
-    thread; `size` draws all in one width and height. Raises BadConfig where a reader of the ruleset is not installed.
+    thread; after `seconds` no more are begun; `size` draws all in one width and height. Raises BadConfig where a reader
+    of the ruleset is not installed.
     """
     task = Task(document=ruleset.document, split=split, size=size, keep=worst is not None)
     keep = None if worst is None else WorstPictures(worst)
+
+    started = time.monotonic()
 
     def run() -> Iterator[Outcome]:
         for shown in inspected(task, range(count), jobs):
             if keep is not None and shown.wrong is not None:
                 keep.add(shown.wrong)
             yield shown.outcome
+            if seconds is not None and time.monotonic() - started > seconds:
+                return
 
     return CorpusFigures(
         machine=machine(),

@@ -247,6 +247,9 @@ def inspect(
         Path | None, typer.Option("--worst", metavar="DIR", help="Keep pictures of the corpus that went wrong.")
     ] = None,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Processes that inspect the corpus.")] = 1,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=1, help="End the corpus after so long, whatever --count says.")
+    ] = None,
     easyocr: Annotated[bool, typer.Option("--easyocr/--no-easyocr", help="Time EasyOCR too.")] = True,
     as_json: JsonOption = False,
 ) -> None:
@@ -268,6 +271,7 @@ def inspect(
             total,
             worst=worst,
             jobs=jobs,
+            seconds=seconds,
             seen=lambda o: progress(o, total, "inspected"),
         )
         if as_json:
