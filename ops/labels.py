@@ -79,8 +79,9 @@ def _said(line: str, place: str) -> Said:
     if not all(isinstance(t, str) for t in texts):
         raise BadConfig("defects must be a list of strings, and source, who and why strings")
     source = fields.get("source")
-    if source is not None and source not in LabelSource:
-        raise BadConfig(f"there is no source {source!r}", mend=nearest(source, LabelSource))
+    known = [s.value for s in LabelSource]
+    if source is not None and source not in known:
+        raise BadConfig(f"there is no source {source!r}", mend=nearest(source, known))
     return Said(
         place=place,
         target=fields["target"],

@@ -1,15 +1,25 @@
-"""The promise of the calibration, by simulation: over many labelled samples it is broken no more often than it says."""
+"""The promise of the calibration, by simulation: over many labelled samples it is broken no more often than it says.
+
+And that doubt, wherever its thresholds lie, only ever turns accepts into reviews.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rules.calibration import BUCKETS, STEPS, Counts, Fit, Standing, fit, lower_tail
+from rules.ruleset import Ruleset, load_ruleset
+from rules.verdict import checked, judge
+from schemas.events import Lane, Verdict
+from tests.unit.rules.samples import changed, contract, inspection, job, read, rendering, routed, word
 
 SETS = 1_000
 ALPHA, DELTA = 0.02, 0.1
@@ -123,3 +133,49 @@ def test_nothing_outside_of_the_sample_leaves_the_loosest_threshold_alone():
     ]
     assert {f.accept_below for f in fits} == {1.0}
     assert math.isclose(truth.mass.sum(), 1)
+
+
+READINGS = st.lists(
+    st.tuples(st.sampled_from(["OPEN LATE", "OPEN LATF", "OPEN", "LATE", "X", ""]), st.floats(0, 1)), max_size=4
+)
+
+
+@cache
+def rules_with(below: tuple[tuple[str, float], ...]) -> Ruleset:
+    """The rules of config/ with a threshold of doubt for these failure modes in both lanes."""
+    entries = "".join(
+        f'  - {{lane: {lane.value}, engine: "*", mode: {mode}, accept_below: {limit}, alpha: 0.01, delta: 0.05,\n'
+        '     labels: 1, fitted_on: "0123456789ab", date: "2026-05-01"}\n'
+        for mode, limit in below
+        for lane in Lane
+    )
+    return load_ruleset(changed("verdict.yml", "calibrated: []", f"calibrated:\n{entries}"))
+
+
+@given(
+    READINGS,
+    READINGS,
+    st.floats(0, 300),
+    st.sampled_from(list(Lane)),
+    st.sampled_from([0.0, 0.25, 0.75]),
+    st.sampled_from(["wrong-text", "extra-text", "colour-cast", "latent-noise"]),
+)
+def test_doubt_only_turns_accepts_into_reviews_and_a_stricter_threshold_more_of_them(
+    first: list[tuple[str, float]],
+    second: list[tuple[str, float]],
+    cast: float,
+    lane: Lane,
+    limit: float,
+    mode: str,
+):
+    reads = [read(*(word(t, n, confidence=c) for n, (t, c) in enumerate(said))) for said in (first, second)]
+    seen = inspection(*reads, palette__cast=cast)
+    request = replace(routed(job("a poster", lane=lane)), text=contract("OPEN LATE", lane=lane))
+    loose, strict = rules_with(((mode, 1.0),)), rules_with(((mode, limit),))
+    alone = checked(seen, rendering(), request, loose)
+    verdicts = [judge(seen, rendering(), request, by).verdict for by in (loose, strict)]
+    if alone.verdict is not Verdict.ACCEPT:
+        assert verdicts == [alone.verdict] * 2
+    else:
+        assert set(verdicts) <= {Verdict.ACCEPT, Verdict.REVIEW}
+        assert verdicts[0] is Verdict.ACCEPT or verdicts[1] is Verdict.REVIEW
