@@ -15,10 +15,8 @@ def test_a_table_calculated_by_hand():
     """Fleiss, Cohen and Everitt: p_o = 0.7, p_e = 0.5, variance (0.10972 + 0.10188 - 0.01) / (50 * 0.25) = 0.016128."""
     found = kappa(Table(both=20, found_only=5, said_only=10, neither=15))
     assert found.value == pytest.approx(0.4)
-    assert (found.low, found.high) == (
-        pytest.approx(0.4 - 1.959964 * 0.126996),
-        pytest.approx(0.4 + 1.959964 * 0.126996),
-    )
+    half = 1.959964 * 0.126996
+    assert (found.low, found.high) == (pytest.approx(0.4 - half), pytest.approx(0.4 + half))
 
 
 def test_the_interval_holds_what_chance_alone_spreads():

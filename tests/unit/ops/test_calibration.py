@@ -48,7 +48,8 @@ def test_a_candidate_says_what_was_found_and_keeps_the_rest(tmp_path: Path):
     }  # fmt: skip
     again = [cell("wrong-text", Standing.BOUNDED, 0.5), cell("extra-text", Standing.OPEN, 0.9, engine="*")]
     second = write_candidate(tmp_path / "one", tmp_path / "two", entries(again, first, ASKED, "2026-06-01"))
-    assert {(e.mode, e.accept_below, e.date, e.fitted_on == first.id) for e in second.thresholds.acceptance.calibrated.values()} == {
+    fitted = second.thresholds.acceptance.calibrated.values()
+    assert {(e.mode, e.accept_below, e.date, e.fitted_on == first.id) for e in fitted} == {
         ("wrong-text", 0.5, "2026-06-01", True), ("extra-text", 0.0, "2026-05-01", False),
     }  # fmt: skip
     kept = [line for line in (CONFIG / "verdict.yml").read_text().splitlines() if line != "calibrated: []"]

@@ -19,11 +19,8 @@ def one(line: str) -> Said | Fault:
 
 
 def test_lines_are_labels_and_empty_ones_are_passed_over():
-    lines = [
-        '{"target": "a", "defects": ["x"], "source": "audit", "who": "Ada", "why": "so"}',
-        "",
-        '{"target": "b", "defects": []}',
-    ]
+    whole = '{"target": "a", "defects": ["x"], "source": "audit", "who": "Ada", "why": "so"}'
+    lines = [whole, "", '{"target": "b", "defects": []}']
     assert list(parse_lines(lines, "f")) == [
         Said(place="f:1", target="a", defects=("x",), source=LabelSource.AUDIT, who="Ada", why="so"),
         Said(place="f:3", target="b", defects=()),
@@ -55,13 +52,8 @@ def test_a_label_of_a_drawn_asset_is_an_audits_unless_it_says_otherwise():
     made = label(said, ASSET, modes=("wrong-text",), who="Bo", at_ms=5)
     assert (made.source, made.who, made.defects) == (LabelSource.AUDIT, "Bo", ("wrong-text", "other"))
     own = Said(place="", target="", defects=(), source=LabelSource.REVIEWER, who="Ada")
-    assert (
-        label(own, ASSET, modes=(), who="Bo", at_ms=5).source,
-        label(own, ASSET, modes=(), who="Bo", at_ms=5).who,
-    ) == (
-        LabelSource.REVIEWER,
-        "Ada",
-    )
+    kept = label(own, ASSET, modes=(), who="Bo", at_ms=5)
+    assert (kept.source, kept.who) == (LabelSource.REVIEWER, "Ada")
     with pytest.raises(BadConfig, match="did you mean 'wrong-text'"):
         label(Said(place="", target="", defects=("wrong-txt",)), ASSET, modes=("wrong-text",), who="Bo", at_ms=5)
     with pytest.raises(BadConfig, match=r"AssetLabelled\.who"):
