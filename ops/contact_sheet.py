@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,8 +11,10 @@ from typing import Final
 from jinja2 import Environment, PackageLoader
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from ops.overlay_text import Caption, wrapped
+
 THUMB_PX: Final = 320
-TILE_W, PICTURE_H, CAPTION_H, GAP = 232, 232, 108, 16
+TILE_W, PICTURE_H, CAPTION_H, GAP = 232, 232, 124, 16
 HEAD_H: Final = 84
 MAX_TILES: Final = 400
 COLOURS: Final = {
@@ -130,8 +131,18 @@ def _tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, card: Card, x: int, y: 
     top = y + PICTURE_H + 8
     draw.text((x + 8, top), card.status.upper(), fill=colour, font=small)
     draw.text((x + TILE_W - 8, top), card.meta[:24], fill="#6d675e", font=small, anchor="ra")
-    prompt = textwrap.wrap(card.prompt.strip() or "(empty prompt)", 36, max_lines=2, placeholder=" …")
-    reason = textwrap.wrap(card.reasons[0] if card.reasons else "", 36, max_lines=3, placeholder=" …")
-    lines = [(line, "#6d675e") for line in prompt] + [(line, "#1d1b18") for line in reason]
+    lines = [(line, (109, 103, 94)) for line in _lines(card.prompt.strip() or "(empty prompt)", 2)]
+    lines += [(line, (29, 27, 24)) for line in _lines(card.reasons[0] if card.reasons else "", 4)]
     for n, (line, ink) in enumerate(lines):
-        draw.text((x + 8, top + 18 + n * 15), line, fill=ink, font=small)
+        line.draw(draw, x + 8, top + 30 + n * 15, ink)
+
+
+def _lines(text: str, most: int) -> list[Caption]:
+    """At most so many lines as wide as a tile; the last ends in dots where there is more. The page has all of it."""
+    lines = wrapped(text, 13, TILE_W - 16)
+    if len(lines) <= most:
+        return lines
+    last = lines[most - 1].text
+    while last and Caption(f"{last} …", 13).width > TILE_W - 16:
+        last = last[:-1]
+    return [*lines[: most - 1], Caption(f"{last.rstrip()} …", 13)]
