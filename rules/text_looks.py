@@ -59,24 +59,27 @@ class Look:
         return self.shown.level, self.shown.likeness, self.shown.confidence
 
     def differs_surely(self, trusted: float, letter: float) -> bool:
-        """Whether it shows other letters and is sure of them; by its whole confidence where it tells no more."""
+        """Whether it shows other letters and is sure of all; by its whole confidence where it tells no letters.
+
+        A look that is unsure of some letters has not seen the lettering well: it also loses and doubles letters between
+        others of which it is sure.
+        """
         if self.shown.confidence < trusted:
             return False
         if self.shown.level is Level.DIFFERENT or (self.shown.level is Level.LOOKS_LIKE and self.shown.phrase.strict):
-            doubted = list(self._at_fault())
-            return bool(doubted) and all(c is None or c >= letter for c in doubted)
+            known = [p.seen.confidence for p in self.pairs if p.seen is not None and weight(p.seen.text)]
+            return any(_counts(p) for p in self.pairs) and all(c is None or c >= letter for c in known)
         return False
 
-    def _at_fault(self) -> Iterator[float | None]:
-        """How sure the reader is of each letter that differs; of those beside a missing one."""
-        for i, pair in enumerate(self.pairs):
-            if pair.state is LetterState.MISSING:
-                seen = [p.seen for p in self.pairs[max(0, i - 1) : i + 2] if p.seen is not None]
-                yield min((s.confidence for s in seen if s.confidence is not None), default=None)
-            elif pair.state is not LetterState.RIGHT and pair.seen is not None:
-                cased = pair.wanted is not None and pair.wanted.text.casefold() == pair.seen.text.casefold()
-                if not cased and weight(pair.seen.text):
-                    yield pair.seen.confidence
+
+def _counts(pair: Pair) -> bool:
+    """Whether a letter differs by more than its case, or than a mark."""
+    if pair.state is LetterState.RIGHT:
+        return False
+    wanted, seen = pair.wanted, pair.seen
+    if wanted is not None and seen is not None and wanted.text.casefold() == seen.text.casefold():
+        return False
+    return any(g is not None and weight(g.text) > 0 for g in (wanted, seen))
 
 
 def look_at(match: Match, phrase: int) -> Look:
@@ -121,12 +124,18 @@ def judge_phrase(looks: Sequence[Look], ground: Ground) -> Said:
     phrase = best.shown.phrase
     same = [k for k in plain if k.shown.level is best.shown.level]
     sure = max(k.shown.confidence for k in same)
+    letter = ground["letter_confidence"]
+    if best.shown.level is Level.EXACT:
+        # What shows the phrase is taken at its own measure.
+        letter = min(letter, _weakest(same)[1])
     against = [
         k
         for k in plain
-        if k.differs_surely(ground["trusted_confidence"], ground["letter_confidence"]) and k not in same
+        if k not in same
+        and k.differs_surely(ground["trusted_confidence"], letter)
+        and not _is_part(k.shown)
+        and (not ground.elsewhere or _one_place(k, same))
     ]
-    against = [k for k in against if not _is_part(k.shown) and (not ground.elsewhere or _one_place(k, same))]
     match best.shown.level:
         case Level.EXACT | Level.LOOKS_LIKE if against:
             evidence = f"readers disagree: {phrase.text!r} and {against[0].shown.seen!r} were read"
