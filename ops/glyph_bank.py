@@ -26,7 +26,7 @@ def build(types: Sequence[Type]) -> Bank:
     aspects: list[float] = []
     for letter in LETTERS:
         drawn = [(t, r) for t in types if (r := rendered(t, letter)) is not None]
-        parts = [filled(tile_of(r.astype(np.float32) / 255)) for _, r in drawn]
+        parts = [filled(tile_of(np.asarray(r.astype(np.float32) / 255, np.float32))) for _, r in drawn]
         for at in _different(np.stack([np.append(p.ink.ravel(), 12 * p.aspect) for p in parts])):
             letters.append(letter)
             numbers.append(families.index(drawn[at][0].family))

@@ -39,7 +39,7 @@ def _tall(ink: Ink) -> int:
     return int(rows[-1] - rows[0] + 1)
 
 
-def _curve(rng: Random, ink: Ink, start: tuple[int, int], length: float) -> npt.NDArray[np.int32]:
+def _curve(rng: Random, start: tuple[int, int], length: float) -> npt.NDArray[np.int32]:
     """A bent line from a point, as points for polylines."""
     angle, bend = float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(-1.2, 1.2))
     points = [start]
@@ -71,7 +71,7 @@ def broken(rng: Random, ink: Ink) -> Ink:
     start = _spot(rng, ink)
     wide = max(3, round(tall * float(rng.uniform(0.1, 0.2))))
     for _ in range(2):
-        cv2.polylines(out, [_curve(rng, ink, start, tall * 1.2)], False, 0, wide, cv2.LINE_AA)
+        cv2.polylines(out, [_curve(rng, start, tall * 1.2)], False, 0, wide, cv2.LINE_AA)
     return out
 
 
@@ -80,7 +80,7 @@ def added(rng: Random, ink: Ink) -> Ink:
     out = ink.copy()
     tall = _tall(ink)
     wide = max(2, round(_stroke_width(ink) * float(rng.uniform(0.4, 1.0))))
-    line = _curve(rng, ink, _spot(rng, ink), tall * float(rng.uniform(0.4, 0.9)))
+    line = _curve(rng, _spot(rng, ink), tall * float(rng.uniform(0.4, 0.9)))
     cv2.polylines(out, [line], False, 255, wide, cv2.LINE_AA)
     return out
 
@@ -146,8 +146,9 @@ def sheared(rng: Random, ink: Ink) -> Ink:
     angle = float(rng.uniform(0, np.pi))
     away = tall * float(rng.uniform(0.12, 0.3)) * (-1 if rng.random() < 0.5 else 1)
     move = np.array([[1, 0, away * np.cos(angle)], [0, 1, away * np.sin(angle)]], np.float32)
-    xs, ys = np.meshgrid(np.arange(width), np.arange(height))
-    first = (xs - x) * np.sin(angle) - (ys - y) * np.cos(angle) > 0
+    along: npt.NDArray[np.float64] = (np.arange(width, dtype=np.float64) - x) * np.sin(angle)
+    down: npt.NDArray[np.float64] = (np.arange(height, dtype=np.float64) - y) * np.cos(angle)
+    first = along[None] - down[:, None] > 0
     part = cv2.warpAffine(np.where(first, ink, 0).astype(np.uint8), move, (width, height))
     return np.maximum(part, np.where(first, 0, ink).astype(np.uint8))
 

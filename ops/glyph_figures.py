@@ -35,7 +35,9 @@ def interval(area: float, sound: int, bad: int) -> tuple[float, float]:
 
 def healths(net: GlyphNet, tiles: Tiles) -> Floats:
     """Health of each letter, asked for as what it was drawn from."""
-    return net.health(tiles.ink.astype(np.float32) / 255, [LETTERS[int(n)] for n in tiles.letters])
+    return net.health(
+        np.asarray(tiles.ink.astype(np.float32) / 255, np.float32), [LETTERS[int(n)] for n in tiles.letters]
+    )
 
 
 def figures(net: GlyphNet, tiles: Tiles) -> dict[str, Any]:

@@ -17,7 +17,7 @@ _LUMA: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 def painted(rng: Random, mask: Ink) -> Pixels:
     """A mask of ink as a picture: shape (height, width, 3)."""
-    share = mask.astype(np.float32) / 255
+    share = np.asarray(mask.astype(np.float32) / 255, np.float32)
     ground = _ground(rng, mask.shape[0], mask.shape[1])
     mean = ground.reshape(-1, 3).mean(axis=0)
     ink = _ink(rng, mean, float(rng.uniform(45, 110)))
@@ -53,7 +53,7 @@ def _texture(rng: Random, height: int, width: int, depth: float) -> Floats:
     """Noise of a grain that chance picks, shape (height, width, 1)."""
     grain = float(np.exp(rng.uniform(0, 3)))
     small = rng.normal(0, depth, (max(2, int(height / grain)), max(2, int(width / grain)))).astype(np.float32)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC).reshape(height, width, 1)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)[:, :, None]
 
 
 def _ground(rng: Random, height: int, width: int) -> Floats:
@@ -62,19 +62,21 @@ def _ground(rng: Random, height: int, width: int) -> Floats:
     way = float(rng.random())
     if way < 0.3:
         other = colour + rng.uniform(-70, 70, 3)
-        ramp = np.linspace(0, 1, width)[None, :, None] if rng.random() < 0.5 else np.linspace(0, 1, height)[:, None, None]
+        ramp = (
+            np.linspace(0, 1, width)[None, :, None] if rng.random() < 0.5 else np.linspace(0, 1, height)[:, None, None]
+        )
         out = (out * (1 - ramp) + other * ramp).astype(np.float32)
     if way > 0.55:
         out = out + _texture(rng, height, width, float(rng.uniform(3, 18)))
     return np.clip(out, 0, 255).astype(np.float32)
 
 
-def _over(ground: Floats, share: Floats, ink: Floats) -> Floats:
+def _over(ground: Floats, share: Floats, ink: Floats | np.float32) -> Floats:
     return (ground + share[:, :, None] * (ink - ground)).astype(np.float32)
 
 
 def _soft(share: Floats, sigma: float) -> Floats:
-    return cv2.GaussianBlur(share, (0, 0), max(0.3, sigma))
+    return np.asarray(cv2.GaussianBlur(share, (0, 0), max(0.3, sigma)), np.float32)
 
 
 def _unit(share: Floats) -> float:
@@ -114,18 +116,18 @@ def _embossed(rng: Random, ground: Floats, share: Floats) -> Floats:
 def _ring(rng: Random, share: Floats) -> Floats:
     size = max(3, round(_unit(share) * float(rng.uniform(1.2, 2.4)))) | 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return cv2.morphologyEx(share, cv2.MORPH_GRADIENT, kernel)
+    return np.asarray(cv2.morphologyEx(share, cv2.MORPH_GRADIENT, kernel), np.float32)
 
 
 def _grown(rng: Random, share: Floats) -> Floats:
     size = max(3, round(_unit(share) * float(rng.uniform(0.8, 1.8)))) | 1
-    return cv2.dilate(share, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)))
+    return np.asarray(cv2.dilate(share, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))), np.float32)
 
 
 def _taken(rng: Random, picture: Floats) -> Pixels:
     """As a camera, a renderer or a coder leaves it."""
     if rng.random() < 0.35:
-        picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 1.1)))
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 1.1))), np.float32)
     if rng.random() < 0.4:
         picture = picture + rng.normal(0, float(rng.uniform(1, 7)), picture.shape).astype(np.float32)
     out = np.clip(picture, 0, 255).astype(np.uint8)

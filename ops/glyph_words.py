@@ -37,12 +37,22 @@ DAMAGED: Final = 0.34
 
 LATIN: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 DIGITS: Final = "0123456789"
-ACCENTED: Final = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿĀāĂăĄąĆćČčĎďĐđĒēĖėĘęĚěĞğĢģĪīĮįİıĶķĹĺĻļĽľŁłŃńŅņŇňŐőŒœŔŕŘřŚśŞşŠšŢţŤťŪūŮůŰűŲųŹźŻżŽžȘșȚț"
+ACCENTED: Final = (
+    "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿĀāĂăĄąĆćČčĎďĐđĒēĖėĘęĚě"
+    "ĞğĢģĪīĮįİıĶķĹĺĻļĽľŁłŃńŅņŇňŐőŒœŔŕŘřŚśŞşŠšŢţŤťŪūŮůŰűŲųŹźŻżŽžȘșȚț"
+)
 CYRILLIC: Final = "АБВГДЕЖЗИЙКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯабвгдежзийклмнопрстуфхцчшщъыьэюяЁёЄєІіЇїҐґ"
 GREEK: Final = "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩαβγδεζηθικλμνξοπρςστυφχψωάέήίόύώΆΈΉΊΌΎΏ"
 LETTERS: Final = LATIN + DIGITS + ACCENTED + CYRILLIC + GREEK
 """Letters that the check knows."""
-_ALPHABETS: Final = ((LATIN, 0.46), (DIGITS, 0.2), (LATIN + DIGITS, 0.08), (ACCENTED, 0.1), (CYRILLIC, 0.1), (GREEK, 0.06))
+_ALPHABETS: Final = (
+    (LATIN, 0.46),
+    (DIGITS, 0.2),
+    (LATIN + DIGITS, 0.08),
+    (ACCENTED, 0.1),
+    (CYRILLIC, 0.1),
+    (GREEK, 0.06),
+)
 
 SOUND: Final = "sound"
 
@@ -60,10 +70,14 @@ def _types(family: str, package: str, files: Sequence[str], weights: Sequence[in
     return [Type(family, Face(package, f"files/{f}"), w) for f in files for w in (weights or (None,))]
 
 
+_SANS: Final = [f"SourceSansPro-{w}.ttf" for w in ("Light", "Semibold", "Black", "It", "SemiboldIt")]
+_SERIF: Final = [f"SourceSerifPro-{w}.ttf" for w in ("Light", "Semibold", "Bold", "Black", "It", "SemiboldIt")]
+_HANKEN: Final = [f"HankenGrotesk-{w}.otf" for w in ("Regular", "Bold", "MediumItalic")]
+
 TRAINED: Final[tuple[Type, ...]] = (
     *_types("Manrope", "font_manrope", ("Manrope-Light.ttf", "Manrope-Medium.ttf", "Manrope-ExtraBold.ttf")),
-    *_types("Source Sans Pro", "font_source_sans_pro", [f"SourceSansPro-{w}.ttf" for w in ("Light", "Semibold", "Black", "It", "SemiboldIt")]),
-    *_types("Source Serif Pro", "font_source_serif_pro", [f"SourceSerifPro-{w}.ttf" for w in ("Light", "Semibold", "Bold", "Black", "It", "SemiboldIt")]),
+    *_types("Source Sans Pro", "font_source_sans_pro", _SANS),
+    *_types("Source Serif Pro", "font_source_serif_pro", _SERIF),
     *_types("Roboto", "font_roboto", [f"Roboto-{w}.ttf" for w in ("Thin", "Regular", "Bold", "Black", "MediumItalic")]),
     *_types("Noto Sans", "fontpkg_noto_sans", ("NotoSans[wdth,wght].ttf",), (300, 600, 900)),
     *_types("Noto Sans", "fontpkg_noto_sans", ("NotoSans-Italic[wdth,wght].ttf",), (500,)),
@@ -79,7 +93,7 @@ TRAINED: Final[tuple[Type, ...]] = (
 """Families trained on. All are under the SIL Open Font License or the Apache License."""
 HELD_OUT: Final[tuple[Type, ...]] = (
     *_types("Caladea", "font_caladea", ("Caladea-Regular.ttf", "Caladea-Bold.ttf", "Caladea-Italic.ttf")),
-    *_types("Hanken Grotesk", "font_hanken_grotesk", ("HankenGrotesk-Regular.otf", "HankenGrotesk-Bold.otf", "HankenGrotesk-MediumItalic.otf")),
+    *_types("Hanken Grotesk", "font_hanken_grotesk", _HANKEN),
     *_types("Lora", "fontpkg_lora", ("Lora[wght].ttf",), (400, 700)),
     *_types("Bebas Neue", "fontpkg_bebas_neue", ("BebasNeue-Regular.ttf",)),
     *_types("Fredoka", "fontpkg_fredoka", ("Fredoka[wdth,wght].ttf",), (400, 700)),
@@ -231,7 +245,8 @@ def _weighed(rng: Random, line: Ink) -> Ink:
 def _lens(rng: Random, shape: tuple[int, ...], em: int) -> tuple[npt.NDArray[np.float64], tuple[int, int]]:
     """From the line to the picture: size, stretch, slant, turn and perspective; and the picture's width and height."""
     height, width = shape
-    scale = float(np.exp(rng.uniform(np.log(SIZES[0]), np.log(SIZES[1])))) / em
+    low, high = (float(np.log(np.float64(size))) for size in SIZES)
+    scale = float(np.exp(np.float64(rng.uniform(low, high)))) / em
     stretch = float(rng.uniform(0.8, 1.25)) if rng.random() < 0.3 else 1.0
     slant = float(rng.uniform(-0.05, 0.3)) if rng.random() < 0.2 else 0.0
     turn = float(rng.normal(0, 0.1)) if rng.random() < 0.4 else 0.0
@@ -244,4 +259,4 @@ def _lens(rng: Random, shape: tuple[int, ...], em: int) -> tuple[npt.NDArray[np.
     there -= there.min(axis=0) - 6
     far = there.max(axis=0) + 6
     matrix = cv2.getPerspectiveTransform(corners.astype(np.float32), there.astype(np.float32))
-    return matrix, (int(far[0]) + 1, int(far[1]) + 1)
+    return np.asarray(matrix, np.float64), (int(far[0]) + 1, int(far[1]) + 1)

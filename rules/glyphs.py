@@ -17,25 +17,31 @@ DETECTED: Final[Mapping[str, str]] = {MALFORMED: CHECK}
 def glyph_defects(
     inspection: Inspection, contract: TextContract, checks: Sequence[str], limits: Mapping[str, float]
 ) -> list[Defect]:
-    """At most one defect, never certain: the least healthy letter of the wanted phrases, where it is below the limit."""
+    """At most one defect, never certain: the least healthy letter of the wanted phrases where it is below the limit."""
     if CHECK not in checks:
         return []
-    judged = wanted_glyphs(inspection, contract)
     least = limits["glyphs.health_min"]
-    low = sorted((g for g in judged if g.health < least), key=lambda g: g.health)
+    low = [g for g in inspection.glyphs if g.health < least]
+    low = sorted(_wanted(low, inspection, contract), key=lambda g: g.health) if low else []
     if not low:
         return []
     worst = low[0]
     where = f"at {worst.box.left}, {worst.box.top}"
-    others = f", and {len(low) - 1} more letters" if len(low) > 1 else ""
-    evidence = f"the {worst.letter!r} {where} is not formed as a font forms it{others}"
+    more = (
+        ""
+        if len(low) == 1
+        else ", and one more letter is not"
+        if len(low) == 2
+        else f", and {len(low) - 1} more letters are not"
+    )
+    evidence = f"the {worst.letter!r} {where} is not formed as a font forms it{more}"
     return [Defect(mode=MALFORMED, check=CHECK, value=worst.health, threshold=least, evidence=evidence, certain=False)]
 
 
-def wanted_glyphs(inspection: Inspection, contract: TextContract) -> list[Glyph]:
-    """The letters of the boxes in which any reading shows a wanted phrase."""
+def _wanted(glyphs: Sequence[Glyph], inspection: Inspection, contract: TextContract) -> list[Glyph]:
+    """Those of the boxes in which their reading shows a wanted phrase."""
     wanted: set[tuple[str, int]] = set()
     for read in inspection.reads:
         shown = {word for s in match_read(contract, read).shown for word in s.words}
         wanted |= {(read.reader, n) for n, word in enumerate(read.words) if word in shown}
-    return [g for g in inspection.glyphs if (g.reader, g.word) in wanted]
+    return [g for g in glyphs if (g.reader, g.word) in wanted]

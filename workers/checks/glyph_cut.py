@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import cv2
@@ -18,6 +19,8 @@ from schemas.events import Box, Word
 from workers.checks.port import Pixels
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.int32]
 Tile = Floats
 """One letter, shape (32, 32): 0 ground to 1 ink, its own size taken out, its proportions kept."""
 
@@ -78,7 +81,7 @@ def letters_of(pixels: Pixels, word: Word) -> list[Cut]:
             continue
         mask, (left, top, right, bottom) = own
         corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
-        there = cv2.perspectiveTransform(corners[None], back)[0]
+        there = np.asarray(cv2.perspectiveTransform(corners[None], back), np.float64)[0]
         low, high = there.min(axis=0), there.max(axis=0)
         box = _box(pixels, float(low[0]), float(low[1]), float(high[0]), float(high[1]))
         out.append(Cut(place, letter, tile_of(mask[top:bottom, left:right]), box, (bottom - top) / scale))
@@ -93,9 +96,7 @@ def _box(pixels: Pixels, x0: float, y0: float, x1: float, y1: float) -> Box:
     return Box(left=left, top=top, right=max(left + 1, right), bottom=max(top + 1, bottom))
 
 
-def _straightened(
-    pixels: Pixels, quad: Floats, width: float, height: float
-) -> tuple[Floats, npt.NDArray[np.float64], float]:
+def _straightened(pixels: Pixels, quad: Floats, width: float, height: float) -> tuple[Floats, Doubles, float]:
     """The word upright with its margin, the way back to the picture, and strip pixels for each picture pixel."""
     scale = STRIP / height
     pad = STRIP * MARGIN
@@ -103,7 +104,7 @@ def _straightened(
     inner = np.array(
         [[pad, pad], [size[0] - pad, pad], [size[0] - pad, size[1] - pad], [pad, size[1] - pad]], np.float32
     )
-    back = cv2.getPerspectiveTransform(inner, quad)
+    back = np.asarray(cv2.getPerspectiveTransform(inner, quad), np.float64)
     reach = int(height * MARGIN * 2) + 2
     left, top = (max(0, int(v) - reach) for v in quad.min(axis=0))
     right, bottom = (int(v) + reach for v in quad.max(axis=0))
@@ -113,7 +114,7 @@ def _straightened(
         # Averaged down first: the warp looks at four pixels only, and large letters would fray.
         small = (max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale)))
         shrink = np.diag([small[0] / part.shape[1], small[1] / part.shape[0], 1.0])
-        part = cv2.resize(part, small, interpolation=cv2.INTER_AREA)
+        part = np.asarray(cv2.resize(part, small, interpolation=cv2.INTER_AREA), np.uint8)
     shift = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]], np.float64)
     there = shrink @ shift @ back
     strip = cv2.warpPerspective(
@@ -123,7 +124,7 @@ def _straightened(
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return strip.astype(np.float32), back, scale
+    return np.asarray(strip, np.float32), back, scale
 
 
 def ink_of(strip: Floats) -> Floats:
@@ -131,20 +132,20 @@ def ink_of(strip: Floats) -> Floats:
 
     Where the ink has one colour, only what lies towards that colour counts, so that shadows and halos fall away.
     """
-    away = strip - _ground(strip)
-    far = np.sqrt((away * away).sum(axis=2))
+    away = np.asarray(strip - _ground(strip), np.float32)
+    far = np.asarray(np.sqrt((away * away).sum(axis=2)), np.float32)
     full = float(np.percentile(far, 97))
     strong = far >= 0.6 * full
     if full < 1 or not strong.any():
         return np.zeros(far.shape, np.float32)
-    mean = away[strong].mean(axis=0)
+    mean: Floats = np.asarray(away[strong], np.float32).mean(axis=0)
     length = float(np.linalg.norm(mean))
     if length > ONE_WAY * float(far[strong].mean()):
-        far = away @ (mean / length)
+        far = np.asarray(away @ (mean / length), np.float32)
         full = float(np.percentile(far, 97))
     edge = far[_border(far.shape[0])]
     low = min(float(np.percentile(np.abs(edge), 60)) * 1.5, 0.3 * full)
-    return np.clip((far - low) / max(1.0, 0.92 * full - low), 0, 1).astype(np.float32)
+    return np.asarray(np.clip((far - low) / max(1.0, 0.92 * full - low), 0, 1), np.float32)
 
 
 def _border(height: int) -> npt.NDArray[np.intp]:
@@ -158,9 +159,10 @@ def _ground(strip: Floats) -> Floats:
     height, width = strip.shape[:2]
     rows = _border(height)
     step = max(1, width // 96)
-    cols = np.arange(0, width, step)
-    y, x = np.meshgrid(rows / height - 0.5, cols / width - 0.5, indexing="ij")
-    terms = np.stack([np.ones(x.size), x.ravel(), y.ravel(), x.ravel() ** 2], axis=1)
+    cols: npt.NDArray[np.intp] = np.arange(0, width, step, dtype=np.intp)
+    below: Doubles = np.repeat(rows / height - 0.5, len(cols))
+    x: Doubles = np.tile(cols / width - 0.5, len(rows))
+    terms = np.stack([np.ones(len(x)), x, below, x**2], axis=1)
     seen = strip[rows][:, cols].reshape(-1, 3).astype(np.float64)
     middle = np.median(seen, axis=0)
     off = np.abs(seen - middle).sum(axis=1)
@@ -171,9 +173,10 @@ def _ground(strip: Floats) -> Floats:
         known = terms[keep]
         fit = np.linalg.solve(known.T @ known + _STEADY, known.T @ seen[keep])
         off = np.abs(seen - terms @ fit).sum(axis=1)
-    across = np.arange(width) / width - 0.5
+    across: Doubles = np.arange(width, dtype=np.float64) / width - 0.5
     line = fit[0] + np.outer(across, fit[1]) + np.outer(across**2, fit[3])
-    down = np.outer(np.arange(height) / height - 0.5, fit[2])
+    rise: Doubles = np.arange(height, dtype=np.float64) / height - 0.5
+    down = np.outer(rise, fit[2])
     return (line[None] + down[:, None]).astype(np.float32)
 
 
@@ -187,7 +190,9 @@ Own = tuple[Floats, tuple[int, int, int, int]]
 def _parted(ink: Floats, centres: Sequence[float]) -> list[Own | None]:
     """The ink of each letter. Connected ink goes to one letter whole, unless it joins several: then it is cut."""
     height, width = ink.shape
-    count, labels, stats, middles = cv2.connectedComponentsWithStats((ink > INKED).astype(np.uint8), connectivity=8)
+    found = cv2.connectedComponentsWithStats((ink > INKED).astype(np.uint8), connectivity=8)
+    count, labels, stats = found[0], np.asarray(found[1], np.int32), np.asarray(found[2], np.int32)
+    middles = np.asarray(found[3], np.float64)
     kept = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= SPECK * height * height]
     kept = [i for i in kept if _inside(stats[i], height, width)]
     owner = np.full((count, width), -1, np.int32)
@@ -197,18 +202,19 @@ def _parted(ink: Floats, centres: Sequence[float]) -> list[Own | None]:
             owner[group] = n
     else:
         bounds = _bounds(ink, centres)
-        column = np.searchsorted(bounds, np.arange(width)).astype(np.int32)
+        every: Doubles = np.arange(width, dtype=np.float64)
+        column = np.searchsorted(bounds, every).astype(np.int32)
         for i in kept:
             left = int(stats[i, cv2.CC_STAT_LEFT])
             right = left + int(stats[i, cv2.CC_STAT_WIDTH])
             several = sum(left + 1 < c < right - 1 for c in centres) > 1
-            owner[i] = column if several else int(np.searchsorted(bounds, middles[i][0]))
-    owned = owner[labels, np.arange(width)[None]]
+            owner[i] = column if several else int(np.searchsorted(bounds, float(middles[i, 0])))
+    owned: Numbers = owner[labels, np.arange(width)[None]]
     owned[labels == 0] = -1
     return [_own(ink, owned, n) for n in range(len(centres))]
 
 
-def _inside(stat: npt.NDArray[np.int32], height: int, width: int) -> bool:
+def _inside(stat: Numbers, height: int, width: int) -> bool:
     """Whether ink lies in the word and not in its margin, where neighbours' ink shows."""
     pad = round(STRIP * MARGIN)
     top, left = int(stat[cv2.CC_STAT_TOP]), int(stat[cv2.CC_STAT_LEFT])
@@ -216,7 +222,7 @@ def _inside(stat: npt.NDArray[np.int32], height: int, width: int) -> bool:
     return bottom > pad and top < height - pad and right > pad * 0.8 and left < width - pad * 0.8
 
 
-def _groups(stats: npt.NDArray[np.int32], kept: Sequence[int]) -> list[list[int]]:
+def _groups(stats: Numbers, kept: Sequence[int]) -> list[list[int]]:
     """Ink that stands above or below other ink belongs to it: dots, accents, the halves of a broken letter."""
     out: list[list[int]] = []
     spans: list[tuple[int, int]] = []
@@ -234,7 +240,7 @@ def _groups(stats: npt.NDArray[np.int32], kept: Sequence[int]) -> list[list[int]
     return out
 
 
-def _fits(groups: Sequence[Sequence[int]], stats: npt.NDArray[np.int32], centres: Sequence[float]) -> bool:
+def _fits(groups: Sequence[Sequence[int]], stats: Numbers, centres: Sequence[float]) -> bool:
     """Whether each group stands about where its letter was read."""
     gaps = np.diff(np.array(centres)) if len(centres) > 1 else np.array([float(STRIP)])
     reach = max(float(np.median(gaps)), 0.15 * STRIP)
@@ -246,11 +252,11 @@ def _fits(groups: Sequence[Sequence[int]], stats: npt.NDArray[np.int32], centres
     return True
 
 
-def _bounds(ink: Floats, centres: Sequence[float]) -> npt.NDArray[np.float64]:
+def _bounds(ink: Floats, centres: Sequence[float]) -> Doubles:
     """Columns between letters: those with the least ink about half way."""
     columns = ink.sum(axis=0)
     out: list[float] = []
-    for a, b in zip(centres, centres[1:], strict=False):
+    for a, b in pairwise(centres):
         half, reach = (a + b) / 2, max(1.0, (b - a) * 0.3)
         low, high = max(0, int(half - reach)), min(len(columns), int(half + reach) + 1)
         if high <= low:
@@ -261,14 +267,14 @@ def _bounds(ink: Floats, centres: Sequence[float]) -> npt.NDArray[np.float64]:
     return np.maximum.accumulate(np.array(out, np.float64)) if out else np.zeros(0)
 
 
-def _own(ink: Floats, owned: npt.NDArray[np.int32], number: int) -> Own | None:
+def _own(ink: Floats, owned: Numbers, number: int) -> Own | None:
     mine = (owned == number).astype(np.uint8)
     if not mine.any():
         return None
     rows, cols = np.flatnonzero(mine.any(axis=1)), np.flatnonzero(mine.any(axis=0))
     top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(cols[0]), int(cols[-1]) + 1
     # Soft edges of its own ink, and none of a neighbour's.
-    near = cv2.dilate(mine[top:bottom, left:right], np.ones((3, 3), np.uint8))
+    near = np.asarray(cv2.dilate(mine[top:bottom, left:right], np.ones((3, 3), np.uint8)), np.uint8)
     alone = np.zeros_like(ink)
     alone[top:bottom, left:right] = ink[top:bottom, left:right] * near
     return alone, (left, top, right, bottom)
@@ -279,7 +285,7 @@ def tile_of(ink: Floats) -> Tile:
     height, width = ink.shape
     scale = INK_SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    drawn = cv2.resize(ink, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    drawn = np.asarray(cv2.resize(ink, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR))
     out = np.zeros((SIDE, SIDE), np.float32)
     x, y = (SIDE - size[0]) // 2, (SIDE - size[1]) // 2
     out[y : y + size[1], x : x + size[0]] = drawn.reshape(size[1], size[0])

@@ -76,12 +76,14 @@ def filled(tile: Tile) -> Filled:
     top, left = int(rows[0]), int(cols[0])
     height, width = int(rows[-1]) + 1 - top, int(cols[-1]) + 1 - left
     part = np.ascontiguousarray(tile[top : top + height, left : left + width])
-    return Filled(cv2.resize(part, (BANKED, BANKED), interpolation=cv2.INTER_LINEAR), left, top, width, height)
+    ink = np.asarray(cv2.resize(part, (BANKED, BANKED), interpolation=cv2.INTER_LINEAR), np.float32)
+    return Filled(ink, left, top, width, height)
 
 
 def _soft(ink: Floats) -> Floats:
     """Blurred and of length 1, so that a product of two is their likeness: (n, 24, 24) to (n, 576)."""
-    flat = np.stack([cv2.GaussianBlur(i, (0, 0), 1.2) for i in ink]).reshape(len(ink), -1)
+    blurred = [np.asarray(cv2.GaussianBlur(i, (0, 0), 1.2), np.float32).ravel() for i in ink]
+    flat = np.stack(blurred) if blurred else np.zeros((0, BANKED * BANKED), np.float32)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
 
 

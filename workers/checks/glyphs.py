@@ -23,8 +23,8 @@ class GlyphCheck:
 
     name = "glyphs"
 
-    def __init__(self, net: GlyphNet | None = None) -> None:
-        self._net = net
+    def __init__(self, net: GlyphNet | None = None, most: int = MOST) -> None:
+        self._net, self._most = net, most
 
     def measure(self, subject: Subject) -> Findings:
         """A Glyph for each letter large enough to be judged, and `lowest`, `median` and `letters` over all of them.
@@ -35,7 +35,7 @@ class GlyphCheck:
         if not isinstance(subject.image, Decoded):
             return NOTHING
         net = self._net or shipped()
-        found = _letters(subject.image.pixels, subject.reads, net)
+        found = _letters(subject.image.pixels, subject.reads, net, self._most)
         if not found:
             return NOTHING
         health = net.health(np.stack([cut.tile for _, _, cut in found]), [cut.letter for _, _, cut in found])
@@ -53,16 +53,15 @@ class GlyphCheck:
         )
 
 
-def _letters(pixels: Pixels, reads: tuple[TextRead, ...], net: GlyphNet) -> list[tuple[str, int, Cut]]:
+def _letters(pixels: Pixels, reads: tuple[TextRead, ...], net: GlyphNet, most: int) -> list[tuple[str, int, Cut]]:
     """Reader, number of the word, and the letter, of all that can be judged."""
     out: list[tuple[str, int, Cut]] = []
     for reader, number, word in _words(reads):
-        for cut in letters_of(pixels, word):
-            if cut.height_px >= SMALLEST_PX and net.knows(cut.letter):
-                out.append((reader, number, cut))
-        if len(out) >= MOST:
+        cuts = [c for c in letters_of(pixels, word) if c.height_px >= SMALLEST_PX and net.knows(c.letter)]
+        out += [(reader, number, cut) for cut in cuts]
+        if len(out) >= most:
             break
-    return out[:MOST]
+    return out[:most]
 
 
 def _words(reads: tuple[TextRead, ...]) -> Iterator[tuple[str, int, Word]]:
