@@ -149,9 +149,6 @@ def judge_phrase(looks: Sequence[Look], ground: Ground) -> Said:
             said.defects.append(_wrong(best, evidence, certain=False))
         case Level.LOOKS_LIKE:
             said.firm = True
-        case Level.DIFFERENT | Level.ABSENT if confirmed and ground.lane is not Lane.CRITICAL and not against:
-            if any(k.differs_surely(ground["trusted_confidence"], ground["letter_confidence"]) for k in same):
-                said.defects.append(_wrong(best, _different(best) + ", and read right by a model", certain=False))
         case Level.DIFFERENT:
             _wrong_letters(best, same, ground, said, confirmed=confirmed)
         case Level.ABSENT:

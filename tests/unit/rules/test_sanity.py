@@ -108,6 +108,8 @@ def test_a_brand_logo_needs_its_file():
     assert {"file-logo", "branded", "brand-logo"} <= tags(with_file)
     assert "NORTHWIND" in with_file.text.allowed_extra
     assert "NORTHWIND" not in bare.text.allowed_extra
+    layout = replace(LOGO, role=FileRole.LAYOUT, name="layout.svg", media_type="image/svg+xml")
+    assert "NORTHWIND" in find("a bag", Lane.CRITICAL, brand="northwind-coffee", files=(layout,)).text.allowed_extra
 
 
 def test_files_are_tagged_by_role():
@@ -146,6 +148,8 @@ def test_phrases_are_nfc_without_hidden_characters_and_doubled_blanks():
         ("$ FREE", True),
         ("www.halden", True),
         ("halden.shop", True),
+        ("roastery.berlin", True),
+        ("Wait... what", False),
         ("Dr. Anna", True),
         ("CAFÉ", True),
         ("FROM NORTHWIND", True),
