@@ -136,16 +136,16 @@ class Drawing:
 
     def _crops(self, asked: Asked) -> None:
         width, height = self.art.size
+        if asked.bleed_px:
+            by = asked.bleed_px * self.scale
+            self._note(Mark.BLEED)
+            self._dashed((by, by, width - 1 - by, height - 1 - by), Mark.BLEED.colour)
         for name, ratio in asked.crops:
             wide, high = min(width, height * ratio), min(height, width / ratio)
             rect = ((width - wide) / 2, (height - high) / 2, (width + wide) / 2 - 1, (height + high) / 2 - 1)
             self._note(Mark.CROP)
             self._dashed(rect, Mark.CROP.colour)
             self._tag(Mark.CROP, (rect[0] + self.points / 2, rect[1] + self.points / 2), Caption(name, self.points))
-        if asked.bleed_px:
-            by = asked.bleed_px * self.scale
-            self._note(Mark.BLEED)
-            self._dashed((by, by, width - 1 - by, height - 1 - by), Mark.BLEED.colour)
 
     def _frame(self, mark: Mark, box: Box, text: str) -> None:
         rect = self._rect(box)

@@ -76,6 +76,18 @@ def test_the_corpus_gives_counts_goals_and_the_pictures_that_went_wrong(tmp_path
             picture.load()
 
 
+def test_two_processes_see_what_one_sees():
+    words = ("--corpus", "--count", "4", "--json")
+    one, two = (json.loads(bench(*words, "--jobs", jobs)) for jobs in ("1", "2"))
+    for part in ("pictures", "sound_by_kind", "damaged_by_kind", "damaged_by_damage", "goals"):
+        assert one[part] == two[part]
+
+
+def test_a_run_ends_after_its_time():
+    seen = json.loads(bench("--corpus", "--count", "1000", "--seconds", "1", "--json"))
+    assert 1 <= seen["pictures"] < 100
+
+
 def test_the_tables_say_how_each_goal_stands():
     said = bench("--corpus", "--count", "2", "--split", "holdout")
     assert "2 pictures of holdout" in said
