@@ -12,7 +12,7 @@ What the numbers mean for a picture is for the rules to say; boxes of text, face
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -22,6 +22,9 @@ from schemas.events import Box, Measurement, Region, RegionKind, TextRead
 from workers.checks.aesthetic import reduced
 from workers.checks.pixels import luma
 from workers.checks.port import NOTHING, Decoded, Findings, Pixels, Subject
+
+CV: Final = cast("Any", cv2)
+"""Its stubs know neither the kinds of numbers in an array nor that a mask may be None."""
 
 Plane = npt.NDArray[np.float32]
 """One plane, shape (height, width)."""
@@ -99,12 +102,12 @@ def edge_width(plane: Plane) -> float:
     """
     if min(plane.shape) < 2 * EDGE_REACH_PX:
         return 0.0
-    across, down = (cv2.Sobel(plane, cv2.CV_32F, *d, ksize=1) / 2 for d in ((1, 0), (0, 1)))
+    across, down = (CV.Sobel(plane, CV.CV_32F, *d, ksize=1) / 2 for d in ((1, 0), (0, 1)))
     slope = np.hypot(across, down)
     count = max(16, int(STRONGEST * slope.size))
     steepest = np.argpartition(slope.ravel(), -count)[-count:]
     window = np.ones((2 * EDGE_REACH_PX + 1,) * 2, dtype=np.uint8)
-    rise = (cv2.dilate(plane, window) - cv2.erode(plane, window)).ravel()[steepest]
+    rise = (CV.dilate(plane, window) - CV.erode(plane, window)).ravel()[steepest]
     clear = rise >= LEAST_RISE
     if not clear.any():
         return 0.0
@@ -115,15 +118,15 @@ def saliency_map(pixels: Pixels, reads: Sequence[TextRead], scale: float) -> Pla
     """How much each place draws the eye, 0 to 1, longer side 96; `scale` is pixels of the reads' boxes per pixel."""
     factor = MAP_SIDE / max(pixels.shape[:2])
     size = (max(8, round(pixels.shape[1] * factor)), max(8, round(pixels.shape[0] * factor)))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    small = CV.resize(pixels, size, interpolation=CV.INTER_AREA)
+    lab = CV.cvtColor(small.astype(np.float32) / 255, CV.COLOR_RGB2LAB)
     out = _stretched(_from_border(lab)) * (0.5 + 0.5 * _stretched(_residual(lab, size)))
     shown = np.ones(out.shape, dtype=np.float32)
     for read in reads:
         for word in read.words:
             corners = np.array(word.box, dtype=np.float32).reshape(-1, 2) * (factor / scale)
-            cv2.fillPoly(shown, [np.round(corners).astype(np.int32)], (0.0,))
-    blurred = cv2.GaussianBlur(out * shown, (0, 0), MAP_SIDE / 32)
+            CV.fillPoly(shown, [np.round(corners).astype(np.int32)], (0.0,))
+    blurred = CV.GaussianBlur(out * shown, (0, 0), MAP_SIDE / 32)
     return _stretched(np.asarray(blurred, dtype=np.float32))
 
 
@@ -134,7 +137,7 @@ def placed(saliency: Plane) -> tuple[float, float, tuple[float, float, float, fl
     """
     height, width = saliency.shape
     strong = (saliency >= SUBJECT_SHARE).astype(np.uint8)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(strong)
+    count, labels, stats, _ = CV.connectedComponentsWithStats(strong)
     if count < 2:
         return 0.5, 0.5, (0.0, 0.0, 1.0, 1.0)
     mass = np.bincount(labels.ravel(), weights=saliency.ravel(), minlength=count)
@@ -162,16 +165,16 @@ def _from_border(lab: Plane) -> Plane:
 
 def _residual(lab: Plane, size: tuple[int, int]) -> Plane:
     """Spectral residual of the three planes, each by its deviation."""
-    square = cv2.resize(lab, (RESIDUAL_SIDE, RESIDUAL_SIDE), interpolation=cv2.INTER_AREA)
+    square = CV.resize(lab, (RESIDUAL_SIDE, RESIDUAL_SIDE), interpolation=CV.INTER_AREA)
     out = np.zeros((RESIDUAL_SIDE, RESIDUAL_SIDE), dtype=np.float32)
     for i in range(3):
         spectrum = np.fft.fft2(square[:, :, i])
         log = np.log(np.abs(spectrum) + 1e-6).astype(np.float32)
-        residual = log - cv2.blur(log, (3, 3))
+        residual = log - CV.blur(log, (3, 3))
         back = np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))
         out += float(square[:, :, i].std()) * (np.abs(back) ** 2).astype(np.float32)
-    out = cv2.GaussianBlur(out, (0, 0), 2.5)
-    return np.asarray(cv2.resize(out, size, interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    out = CV.GaussianBlur(out, (0, 0), 2.5)
+    return np.asarray(CV.resize(out, size, interpolation=CV.INTER_LINEAR), dtype=np.float32)
 
 
 def _stretched(plane: Plane) -> Plane:

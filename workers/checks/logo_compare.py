@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -14,6 +14,9 @@ from workers.checks.logo_file import LogoFile, Mask
 from workers.checks.logo_search import Affine, Plane, Scene, edges, shrunk
 from workers.checks.palette import main_colours
 from workers.colour import Floats, delta_e00, srgb_to_lab
+
+CV: Final = cast("Any", cv2)
+"""Its stubs know neither the kinds of numbers in an array nor that a mask may be None."""
 
 Truth = npt.NDArray[np.bool_]
 
@@ -77,10 +80,10 @@ def compare(logo: LogoFile, scene: Scene, affine: Affine) -> Compared:
     back[:, :2] *= longer / max(small.size)
     back[:, 2] -= back[:, :2] @ np.array([pad, pad])
     frame = (small.size[0] + 2 * pad, small.size[1] + 2 * pad)
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    seen = np.asarray(cv2.warpAffine(picture, back, frame, flags=how, borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
+    how = CV.INTER_LINEAR | CV.WARP_INVERSE_MAP
+    seen = np.asarray(CV.warpAffine(picture, back, frame, flags=how, borderMode=CV.BORDER_REPLICATE), dtype=np.uint8)
     there = np.full(picture.shape[:2], 255, dtype=np.uint8)
-    inside = np.asarray(cv2.warpAffine(there, back, frame, flags=how), dtype=np.uint8) > 128
+    inside = np.asarray(CV.warpAffine(there, back, frame, flags=how), dtype=np.uint8) > 128
     core = np.s_[pad:-pad, pad:-pad]
     delta, difference = _colours(small, srgb_to_lab(seen), pad)
     return Compared(
@@ -130,7 +133,7 @@ def _colours(logo: LogoFile, seen: Floats, pad: int) -> tuple[float, float]:
 def _solid(mask: Mask) -> Truth:
     """Pixels of the logo's own colour, off its outline where enough remain."""
     solid = (mask >= SOLID).astype(np.uint8)
-    inner = cv2.erode(solid, np.ones((3, 3), dtype=np.uint8), borderValue=1)
+    inner = CV.erode(solid, np.ones((3, 3), dtype=np.uint8), borderValue=1)
     kept = inner if inner.sum() >= 0.3 * solid.sum() and inner.any() else solid
     return np.asarray(kept > 0) if kept.any() else np.ones(mask.shape, dtype=np.bool_)
 
@@ -139,7 +142,7 @@ def _clear_space(busy: Plane, inside: Truth, core: tuple[slice, slice], logo: Lo
     """The widest calm margin over the shorter side, at most 0.6: ring after ring outwards, until one is busy."""
     away = np.ones(busy.shape, dtype=np.uint8)
     away[core] = 0
-    distance = cv2.distanceTransform(away, cv2.DIST_C, 3)
+    distance = CV.distanceTransform(away, CV.DIST_C, 3)
     spoilt = (busy > BUSY_LEVELS) | ~inside
     for ring in range(3, pad + 1):  # nearer, its own outline counts
         at = np.asarray(distance == ring)

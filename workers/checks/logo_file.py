@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -15,6 +15,9 @@ from schemas.errors import Poison
 from schemas.events import FileRef
 from workers.checks.port import Pixels
 from workers.engines.logos import BadFile, open_picture
+
+CV: Final = cast("Any", cv2)
+"""Its stubs know neither the kinds of numbers in an array nor that a mask may be None."""
 
 Mask = npt.NDArray[np.uint8]
 """Alpha, shape (height, width), 0 to 255."""
@@ -46,11 +49,11 @@ class LogoFile:
     def resized(self, factor: float) -> LogoFile:
         """The same, smaller or larger."""
         width, height = (max(4, round(v * factor)) for v in self.size)
-        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        how = CV.INTER_AREA if factor < 1 else CV.INTER_LINEAR
         # Colours by their alpha: what is behind transparent pixels must not seep in.
         alpha = self.mask.astype(np.float32)
-        held = cv2.resize(self.pixels * alpha[:, :, None], (width, height), interpolation=how)
-        mask = cv2.resize(alpha, (width, height), interpolation=how)
+        held = CV.resize(self.pixels * alpha[:, :, None], (width, height), interpolation=how)
+        mask = CV.resize(alpha, (width, height), interpolation=how)
         return LogoFile(
             pixels=np.round(held / np.maximum(mask, 1)[:, :, None]).clip(0, 255).astype(np.uint8),
             mask=np.round(mask).astype(np.uint8),
@@ -92,7 +95,7 @@ def _keyed(pixels: Pixels) -> Mask:
     if float(np.abs(border - ground).mean()) > GROUND_LEVELS:
         return np.full(pixels.shape[:2], 255, dtype=np.uint8)
     like = (np.abs(pixels - ground).max(axis=2) <= 3 * GROUND_LEVELS).astype(np.uint8)
-    _, labels = cv2.connectedComponents(like)
+    _, labels = CV.connectedComponents(like)
     outer = set(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]).tolist()) - {0}
     mask = np.where(np.isin(labels, list(outer)), 0, 255).astype(np.uint8)
     return mask if mask.any() else np.full(mask.shape, 255, dtype=np.uint8)

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -22,6 +22,9 @@ import numpy.typing as npt
 
 from workers.checks.logo_file import LogoFile
 from workers.checks.port import Pixels
+
+CV: Final = cast("Any", cv2)
+"""Its stubs know neither the kinds of numbers in an array nor that a mask may be None."""
 
 Plane = npt.NDArray[np.float32]
 """One plane, shape (height, width)."""
@@ -91,7 +94,7 @@ def shrunk(pixels: Pixels, factor: float) -> tuple[Pixels, float]:
     if factor >= 1:
         return pixels, 1.0
     size = (max(8, round(pixels.shape[1] * factor)), max(8, round(pixels.shape[0] * factor)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8), factor
+    return np.asarray(CV.resize(pixels, size, interpolation=CV.INTER_AREA), dtype=np.uint8), factor
 
 
 def locate(logo: LogoFile, scene: Scene) -> Hit | None:
@@ -109,8 +112,8 @@ def locate(logo: LogoFile, scene: Scene) -> Hit | None:
 
 def features(pixels: Pixels, most: int) -> tuple[Plane, npt.NDArray[np.float32]]:
     """Places (n, 2) and descriptors (n, 128)."""
-    grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    points, described = cv2.SIFT.create(nfeatures=most, contrastThreshold=0.02).detectAndCompute(grey, None)
+    grey = CV.cvtColor(pixels, CV.COLOR_RGB2GRAY)
+    points, described = CV.SIFT.create(nfeatures=most, contrastThreshold=0.02).detectAndCompute(grey, None)
     if not points:
         return np.zeros((0, 2), dtype=np.float32), np.zeros((0, 128), dtype=np.float32)
     return np.array([p.pt for p in points], dtype=np.float32), np.asarray(described, dtype=np.float32)
@@ -119,19 +122,17 @@ def features(pixels: Pixels, most: int) -> tuple[Plane, npt.NDArray[np.float32]]
 def edges(pixels: Pixels) -> Plane:
     """Steepest slope over the three channels, capped, 0 to 1: the same for light on dark and dark on light."""
     planes = pixels.astype(np.float32)
-    across = cv2.Sobel(planes, cv2.CV_32F, 1, 0, ksize=3)
-    down = cv2.Sobel(planes, cv2.CV_32F, 0, 1, ksize=3)
+    across = CV.Sobel(planes, CV.CV_32F, 1, 0, ksize=3)
+    down = CV.Sobel(planes, CV.CV_32F, 0, 1, ksize=3)
     slope = np.sqrt(across**2 + down**2).max(axis=2) / 8
     return np.minimum(slope / EDGE_CAP * 2, 1).astype(np.float32)
 
 
 def outline(logo: LogoFile, pad: int = 0) -> Plane:
     """Edges of a logo on a ground that nobody knows: the mean over white and over black."""
-    over = [
-        cv2.copyMakeBorder(logo.over(v), pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(v, v, v)) for v in (0, 255)
-    ]
+    over = [CV.copyMakeBorder(logo.over(v), pad, pad, pad, pad, CV.BORDER_CONSTANT, value=(v, v, v)) for v in (0, 255)]
     if logo.opaque and logo.mask.all():
-        over = [cv2.copyMakeBorder(logo.pixels, pad, pad, pad, pad, cv2.BORDER_REPLICATE)]
+        over = [CV.copyMakeBorder(logo.pixels, pad, pad, pad, pad, CV.BORDER_REPLICATE)]
     return np.mean([edges(np.asarray(o, dtype=np.uint8)) for o in over], axis=0).astype(np.float32)
 
 
@@ -146,21 +147,21 @@ def refined(logo: LogoFile, scene: Scene, guess: Affine) -> Hit | None:
     back = longer / max(small.size)
     picture, factor = shrunk(scene.pixels, side / size)
     pad = max(3, round(0.1 * min(small.size)))  # less than the clear space that a logo keeps, or a plate's edge counts
-    template = cv2.GaussianBlur(outline(small, pad), (0, 0), 1.0)
-    image = cv2.GaussianBlur(edges(picture), (0, 0), 1.0)
+    template = CV.GaussianBlur(outline(small, pad), (0, 0), 1.0)
+    image = CV.GaussianBlur(edges(picture), (0, 0), 1.0)
     # From the padded small logo to the small picture.
     start = guess.copy()
     start[:, :2] *= back
     start *= factor
     start[:, 2] -= start[:, :2] @ np.array([pad, pad])
     found = _score(template, image, start), start
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, ROUNDS, 1e-4)
+    criteria = (CV.TERM_CRITERIA_EPS | CV.TERM_CRITERIA_COUNT, ROUNDS, 1e-4)
     for blur in (5, 1):
         try:
-            _, moved = cv2.findTransformECC(
-                template, image, found[1].astype(np.float32), cv2.MOTION_AFFINE, criteria, None, blur
+            _, moved = CV.findTransformECC(
+                template, image, found[1].astype(np.float32), CV.MOTION_AFFINE, criteria, None, blur
             )
-        except cv2.error:
+        except CV.error:
             continue  # it drifted off the picture: what stood before remains
         affine = np.asarray(moved, dtype=np.float64)
         if (score := _score(template, image, affine)) > found[0] and _sane(affine, start):
@@ -181,8 +182,8 @@ def _sane(affine: Affine, start: Affine) -> bool:
 
 def _score(template: Plane, image: Plane, affine: Affine) -> float:
     """Zero-mean normalised correlation of the template and the picture as mapped onto it."""
-    seen = cv2.warpAffine(
-        image, affine, (template.shape[1], template.shape[0]), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    seen = CV.warpAffine(
+        image, affine, (template.shape[1], template.shape[0]), flags=CV.INTER_LINEAR | CV.WARP_INVERSE_MAP
     )
     a, b = template - template.mean(), seen - seen.mean()
     norm = float(np.sqrt((a**2).sum() * (b**2).sum()))
@@ -194,20 +195,20 @@ def _by_features(logo: LogoFile, scene: Scene) -> Iterator[Affine]:
     places, described, factor = scene.features
     for level in (255, 0):
         pad = 16
-        over = cv2.copyMakeBorder(logo.over(level), pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(level,) * 3)
+        over = CV.copyMakeBorder(logo.over(level), pad, pad, pad, pad, CV.BORDER_CONSTANT, value=(level,) * 3)
         points, own = features(np.asarray(over, dtype=np.uint8), FEATURES_MAX)
         if len(own) < INLIERS_MIN or len(described) < INLIERS_MIN:
             continue
         pairs = [
-            m[0] for m in cv2.BFMatcher().knnMatch(own, described, k=2)
+            m[0] for m in CV.BFMatcher().knnMatch(own, described, k=2)
             if len(m) == 2 and m[0].distance < RATIO * m[1].distance
         ]  # fmt: skip
         if len(pairs) < INLIERS_MIN:
             continue
         source = points[[p.queryIdx for p in pairs]] - pad
         target = places[[p.trainIdx for p in pairs]] / factor
-        affine, inliers = cv2.estimateAffinePartial2D(
-            source, target, method=cv2.RANSAC, ransacReprojThreshold=REPROJECTION_PX / factor, maxIters=4000
+        affine, inliers = CV.estimateAffinePartial2D(
+            source, target, method=CV.RANSAC, ransacReprojThreshold=REPROJECTION_PX / factor, maxIters=4000
         )
         if affine is not None and int(np.asarray(inliers).sum()) >= INLIERS_MIN:
             yield np.asarray(affine, dtype=np.float64)
@@ -218,7 +219,7 @@ def _by_outline(logo: LogoFile, scene: Scene, turns: Sequence[float]) -> Iterato
     found: list[tuple[float, Affine]] = []
     for side, blur, shares in LEVELS:
         picture, factor = scene.at(side)
-        image = cv2.GaussianBlur(edges(picture), (0, 0), blur)
+        image = CV.GaussianBlur(edges(picture), (0, 0), blur)
         for share, turn in itertools.product(shares, turns):
             size = share * min(picture.shape[:2])
             if size >= LEAST_SIDE - 4:
@@ -237,21 +238,21 @@ def _peaks(
     template = outline(small, pad)
     height, width = template.shape
     middle = ((width - 1) / 2, (height - 1) / 2)
-    turned = cv2.getRotationMatrix2D(middle, -turn, 1.0)
+    turned = CV.getRotationMatrix2D(middle, -turn, 1.0)
     cos, sin = abs(turned[0, 0]), abs(turned[0, 1])
     wide, high = math.ceil(width * cos + height * sin), math.ceil(width * sin + height * cos)
     turned[:, 2] += np.array([(wide - 1) / 2 - middle[0], (high - 1) / 2 - middle[1]])
-    template = cv2.GaussianBlur(cv2.warpAffine(template, turned, (wide, high)), (0, 0), blur)
+    template = CV.GaussianBlur(CV.warpAffine(template, turned, (wide, high)), (0, 0), blur)
     if wide >= image.shape[1] or high >= image.shape[0]:
         return []
-    answer = cv2.matchTemplate(image, template, cv2.TM_CCOEFF_NORMED)
+    answer = CV.matchTemplate(image, template, CV.TM_CCOEFF_NORMED)
     # Where there is nothing, the correlation is of rounding errors.
     corner = np.s_[high // 2 : high // 2 + answer.shape[0], wide // 2 : wide // 2 + answer.shape[1]]
-    mean, square = (cv2.boxFilter(plane, -1, (wide, high))[corner] for plane in (image, image**2))
+    mean, square = (CV.boxFilter(plane, -1, (wide, high))[corner] for plane in (image, image**2))
     answer[square - mean**2 < (BARE * float(template.std())) ** 2] = 0
     out: list[tuple[float, Affine]] = []
     for _ in range(PEAKS):
-        _, best, _, (x, y) = cv2.minMaxLoc(answer)
+        _, best, _, (x, y) = CV.minMaxLoc(answer)
         if not math.isfinite(best) or best <= 0:
             break
         affine = np.asarray(turned, dtype=np.float64).copy()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -20,6 +20,9 @@ from workers.checks.logo_search import edges, shrunk
 from workers.checks.palette import main_colours
 from workers.checks.port import Pixels
 from workers.colour import Floats, srgb_to_lab
+
+CV: Final = cast("Any", cv2)
+"""Its stubs know neither the kinds of numbers in an array nor that a mask may be None."""
 
 SIDE: Final = 384
 """Longer side of the picture that is searched, pixels."""
@@ -102,17 +105,17 @@ def _free(shape: tuple[int, int], known: Sequence[Sequence[float]], factor: floa
     taken = np.zeros(shape, dtype=np.uint8)
     for corners in known:
         points = np.array(corners, dtype=np.float64).reshape(-1, 2) * factor
-        cv2.fillPoly(taken, [np.round(points).astype(np.int32)], (1,))
+        CV.fillPoly(taken, [np.round(points).astype(np.int32)], (1,))
     reach = 2 * round(JOIN * min(shape)) + 1
-    return np.asarray(cv2.dilate(taken, np.ones((reach, reach), dtype=np.uint8)) == 0)
+    return np.asarray(CV.dilate(taken, np.ones((reach, reach), dtype=np.uint8)) == 0)
 
 
 def _pieces(drawn: npt.NDArray[np.uint8]) -> list[Cut]:
     """Boxes of drawings of a mark's size and shape."""
     shorter = min(drawn.shape)
     reach = max(1, round(JOIN * shorter))
-    joined = cv2.dilate(drawn, np.ones((reach, reach), dtype=np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(joined)
+    joined = CV.dilate(drawn, np.ones((reach, reach), dtype=np.uint8))
+    _, _, stats, _ = CV.connectedComponentsWithStats(joined)
     out: list[Cut] = []
     for left, top, wide, high in (tuple(int(v) for v in row[:4]) for row in stats[1:]):
         small, large = sorted((wide - reach, high - reach))
@@ -158,16 +161,16 @@ def _standing(lab: Floats, drawn: npt.NDArray[np.uint8], free: Truth, box: Cut) 
 def _worked(body: Truth, drawn: npt.NDArray[np.uint8]) -> bool:
     """Whether it is more than a plain shape: several pieces, a rough outline, or a drawing inside."""
     filled = body.astype(np.uint8)
-    inner = cv2.erode(filled, np.ones((7, 7), dtype=np.uint8)) > 0
+    inner = CV.erode(filled, np.ones((7, 7), dtype=np.uint8)) > 0
     if inner.sum() >= 0.1 * body.sum() and float(drawn[inner].mean()) >= DETAIL:
         return True
-    outlines, _ = cv2.findContours(filled, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    sizes = [float(cv2.contourArea(o)) for o in outlines]
+    outlines, _ = CV.findContours(filled, CV.RETR_CCOMP, CV.CHAIN_APPROX_NONE)
+    sizes = [float(CV.contourArea(o)) for o in outlines]
     large = [(o, a) for o, a in zip(outlines, sizes, strict=True) if a >= 0.02 * body.size]
     if len(large) != 1:
         return len(large) > 1
     outline, area = large[0]
-    return float(cv2.arcLength(outline, closed=True)) ** 2 / (4 * np.pi * area) >= ROUGH
+    return float(CV.arcLength(outline, closed=True)) ** 2 / (4 * np.pi * area) >= ROUGH
 
 
 def _placed(box: Cut, shape: tuple[int, int]) -> bool:
