@@ -64,7 +64,7 @@ class Answer:
 class _Free:
     """No bound on what is asked at once: each inspect process asks one thing at a time."""
 
-    def slot(self, within_s: float) -> AbstractAsyncContextManager[None]:
+    def slot(self, _within_s: float, /) -> AbstractAsyncContextManager[None]:
         return nullcontext()
 
 

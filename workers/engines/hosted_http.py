@@ -49,7 +49,7 @@ class Away(Exception):
 class Slots(Protocol):
     """A bound on what is asked at once; `broker.leases.Slots` shares one between processes."""
 
-    def slot(self, within_s: float) -> AbstractAsyncContextManager[None]:
+    def slot(self, within_s: float, /) -> AbstractAsyncContextManager[None]:
         """Hold one slot inside. Raises Transient where none is free in that time."""
         ...
 
