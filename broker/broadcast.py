@@ -40,8 +40,8 @@ class Broadcast:
     """The newest event of every key of a topic. Use it as a context manager, or call `start` and `close`.
 
     With `keep` false the snapshot stays empty and `on_change` alone is told: for a topic of more keys than fit, whose
-    follower keeps what it needs. `on_change(key, event)` is called in the follower's thread after `snapshot` shows the change; event is None where
-    the key was deleted.
+    follower keeps what it needs. `on_change(key, event)` is called in the follower's thread after `snapshot` shows the
+    change; event is None where the key was deleted.
     """
 
     def __init__(

@@ -24,8 +24,9 @@ class Brand:
 
     `palette` holds #rrggbb swatches; `delta_e_limit` is the largest ΔE00 (mean over the pixels, each to its
     nearest swatch) that still counts as on brand. Where the brand's own colours are meant, up to `delta_e_pass` passes
-    and up to `delta_e_review` is shown to a person (ΔE00, the worst tenth of the area left out). `logo_names` are ways to ask for its logo, `logo_text` the
-    letters that the logo itself shows. `refused_words` are names that its work must never show.
+    and up to `delta_e_review` is shown to a person (ΔE00, the worst tenth of the area left out). `logo_names` are ways
+    to ask for its logo, `logo_text` the letters that the logo itself shows. `refused_words` are names that its work
+    must never show.
     """
 
     id: str

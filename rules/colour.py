@@ -60,7 +60,9 @@ def palette_defects(
         most = limits["palette.cast_max"]
         if cast <= most:
             return []
-        return [defect(CAST, "palette", cast, most, f"one hue lies over the picture (chroma {cast:.0f})", certain=False)]
+        return [
+            defect(CAST, "palette", cast, most, f"one hue lies over the picture (chroma {cast:.0f})", certain=False)
+        ]
     design = bool(DESIGN_TAGS & {t.name for t in request.tags})
     if distance <= brand.delta_e_limit:
         return _meant(measured, limits, brand, design=design)
@@ -83,7 +85,9 @@ def _meant(measured: Numbers, limits: Mapping[str, float], brand: Brand, *, desi
         return []
     where = "inside the colour mask" if by_mask else f"where its own colours are meant ({share:.0%} of the picture)"
     evidence = f"ΔE00 of {p90:.1f} to the swatches of {brand.id} {where}, at most {brand.delta_e_pass:g}"
-    certain = design and p90 > brand.delta_e_review
+    # Without a mask it is only likely that an area was meant to be the swatch: certain where nearly all of it is off.
+    mean = p90 if by_mask else measured.get("palette", "meant_mean") or 0.0
+    certain = design and min(p90, mean) > brand.delta_e_review
     return [defect(DRIFT, "palette", p90, brand.delta_e_pass, evidence, certain=certain)]
 
 

@@ -180,7 +180,13 @@ def pixel_defects(
         elif std < least:
             mean = measured.get("blank", "luma_mean")
             shade = (
-                "" if mean is None else ", black" if mean < BLACK_LEVEL else ", white" if mean > 247 else f", level {mean:.0f}"
+                ""
+                if mean is None
+                else ", black"
+                if mean < BLACK_LEVEL
+                else ", white"
+                if mean > 247
+                else f", level {mean:.0f}"
             )
             certain = not flat or bool(request.text.phrases) or mean is None or mean < BLACK_LEVEL
             evidence = f"the frame is empty: one even colour{shade}"

@@ -24,6 +24,7 @@ IMAGE_CHECKS: Final = (
     "duplicate",
     "composition",
     "logo",
+    "glyphs",
     "people",
     "aesthetic",
 )
@@ -84,6 +85,8 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "drift.ewma_max": (0, 100),
     "drift.spread_max": (0, 100),
     "duplicate.bits_max": (0, 256),
+    "glyphs.health_min": (0, 1),
+    "glyphs.typical_min": (0, 1),
     "composition.edge_width_max": (1, 100),
     "composition.luma_range_min": (0, 1),
     "composition.text_confidence_min": (0, 1),

@@ -9,6 +9,7 @@ from rules.colour import colour_defects
 from rules.composition import composition_defects, composition_score
 from rules.conditions import Facts, holds
 from rules.findings import cut_defects, failure_defects, file_defects, pixel_defects
+from rules.glyphs import glyph_defects
 from rules.logo import logo_defects
 from rules.people import people_defects
 from rules.routing import facts_of
@@ -78,6 +79,7 @@ def checked(inspection: Inspection, rendering: Rendering, request: RenderRequest
     if "text" in checks:
         text = judge_text(inspection.reads, request, ruleset.thresholds, rendering.asset.height, inspection.likelihoods)
         defects += text.defects
+        defects += glyph_defects(inspection, request.text, checks, limits)
         reasons += text.doubts
         scores["text"] = text.score
         letters = text.letters

@@ -52,7 +52,6 @@ class PaletteCheck:
             found += self._meant(subject, subject.image.pixels, swatches)
         return Findings(measurements=tuple(found))
 
-
     def _meant(self, subject: Subject, pixels: Pixels, swatches: Floats) -> list[Measurement]:
         masks: list[tuple[str, bytes]] = []
         for file in subject.request.job.files:

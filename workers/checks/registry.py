@@ -9,6 +9,7 @@ from workers.checks.aesthetic import AestheticCheck, AestheticScorer
 from workers.checks.campaign import Campaigns, NoCampaigns
 from workers.checks.composition import CompositionCheck
 from workers.checks.file import BytesCheck, LatentsCheck, SizeCheck
+from workers.checks.glyphs import GlyphCheck
 from workers.checks.likeness import DriftCheck, DuplicateCheck
 from workers.checks.logo import LogoCheck
 from workers.checks.palette import PaletteCheck
@@ -32,6 +33,7 @@ CHECKS: Final[Mapping[str, Check]] = {
         DuplicateCheck(NoCampaigns()),
         CompositionCheck(),
         LogoCheck(),
+        GlyphCheck(),
         AestheticCheck(),
         PeopleCheck(),
     )

@@ -1,8 +1,10 @@
 """Banding and clipping: gradients that fall into steps, and tones that ran out of the scale.
 
-Measured on drawn gradients of every slope from a twentieth of a level to two levels a pixel, each as it is, dithered,
-saved as JPEG and as WebP, and reduced to 32, 24, 16 and 12 levels: banding stays under 0.06 for sound and dithered ones
-and lies above 0.4 for the reduced ones; of 58 drawn designs and pictures the highest came to 0.05.
+Measured on drawn grey gradients, straight and round, of a twentieth of a level to two levels a pixel: banding is 0 as
+they are, dithered (from 64 down to 12 levels too) and with grain, under 0.01 as JPEG of quality 85 and 95; 0.8 to 1
+where they were reduced to 64 to 12 levels with steps of at least 8 pixels. JPEG of quality 60 and WebP of 80 make bands
+of their own, up to 0.65 and 0.5. Of 58 drawn designs and pictures those with gradients on a tenth of the picture came
+to 0.19. Blind: gradients whose channels step at different places, coloured ones, which measure 0 to 0.4.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.events import Measurement
 from workers.checks.pixels import Plane, luma
@@ -60,12 +63,13 @@ def gradients(plane: Plane) -> tuple[float, float]:
 def clipped_share(pixels: Pixels) -> float:
     """Share of pixels with a channel at its end, in places that are not plain: their other channels still vary."""
     high, low = pixels >= WHITE, pixels <= BLACK
-    ended = (high | low).any(axis=2) & ~high.all(axis=2) & ~low.all(axis=2)
+    whole = np.logical_and.reduce(high, axis=2) | np.logical_and.reduce(low, axis=2)
+    ended = np.logical_or.reduce(high | low, axis=2) & ~whole
     if min(ended.shape) < 2:
         return 0.0
     # A plain area of pure red stands at the end too, and was meant.
-    moving = (np.abs(np.diff(pixels[:-1].astype(np.int16), axis=1)) > 0).any(axis=2)
-    return float((ended[:-1, :-1] & moving).mean())
+    moving: npt.NDArray[np.bool_] = np.logical_or.reduce(np.diff(pixels[:-1].astype(np.int16), axis=1) != 0, axis=2)
+    return np.count_nonzero(ended[:-1, :-1] & moving) / moving.size
 
 
 def _chosen(count: int) -> slice:
@@ -96,7 +100,7 @@ def _along(lines: Plane) -> tuple[float, float]:
     return float(area.sum() / step.size), float(length[stepped].sum() / step.size)
 
 
-def _runs(flags: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+def _runs(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """For each true flag how many stand together, 0 for false ones."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
     out = np.zeros(len(flags), dtype=np.int64)

@@ -55,7 +55,9 @@ def test_a_whole_poster_is_measured_by_every_check() -> None:
         "pictures": 1, "trailing_bytes": 0,
     }  # fmt: skip
     assert numbers(got, "size") == {"width_px": 256, "height_px": 320}
-    assert {m.check for m in got.measurements} == {"bytes", "size", "blank", "noise", "palette", "aesthetic", "composition", "logo", "people", "tones"}
+    assert {m.check for m in got.measurements} == {
+        "bytes", "size", "blank", "noise", "palette", "aesthetic", "composition", "logo", "people", "tones",
+    }  # fmt: skip
     assert got.errors == ()
     assert got.elapsed_ms > 0
 

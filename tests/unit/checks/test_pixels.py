@@ -140,8 +140,8 @@ def test_ten_kinds_of_brokenness_are_refused_for_certain(name: str) -> None:
 
 
 def asked(prompt: str, *, layout: bool = False) -> RenderRequest:
-    files = (FileRef(role=FileRole.LAYOUT, name="l.json", sha256="a" * 64, media_type="application/json", size_bytes=9),)
-    return samples.routed(samples.job(prompt, files=files if layout else ()))
+    file = FileRef(role=FileRole.LAYOUT, name="l.json", sha256="a" * 64, media_type="application/json", size_bytes=9)
+    return samples.routed(samples.job(prompt, files=(file,) if layout else ()))
 
 
 def test_one_even_colour_is_doubt_where_it_may_be_what_was_asked_for() -> None:

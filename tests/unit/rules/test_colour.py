@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ DESIGN, PICTURE = "a menu layout", "a red tent"
 MEANT = {"palette__delta_e00_mean": 6.0, "palette__meant_share": 0.4, "palette__meant_by_mask": 0.0}
 
 
-def verdict(prompt: str, brand: str = "halden-outdoor", **values: float) -> Judgement:
+def verdict(prompt: str, brand: str = "halden-outdoor", **values: Any) -> Judgement:
     return judge(inspection(read(), **values), rendering(), routed(job(prompt, brand=brand)), ruleset())
 
 
@@ -42,14 +43,30 @@ def modes(judged: Judgement) -> list[tuple[str, bool]]:
 def test_the_brands_own_colours_pass_up_to_two_and_go_to_a_person_up_to_five(
     prompt: str, p90: float, mask: float, share: float, found: list[tuple[str, bool]]
 ) -> None:
-    numbers = {**MEANT, "palette__meant_p90": p90, "palette__meant_by_mask": mask, "palette__meant_share": share}
+    numbers: dict[str, Any] = {
+        **MEANT,
+        "palette__meant_p90": p90,
+        "palette__meant_mean": p90,
+        "palette__meant_by_mask": mask,
+        "palette__meant_share": share,
+    }
     judged = verdict(prompt, **numbers)
     assert modes(judged) == found
     assert all(("inside the colour mask" in d.evidence) is (mask == 1) for d in judged.defects)
 
 
+def test_one_area_that_is_off_among_others_that_are_right_is_doubt_without_a_mask() -> None:
+    assert modes(verdict(DESIGN, **MEANT, palette__meant_p90=6.0, palette__meant_mean=1.5)) == [("colour-drift", False)]
+    assert modes(verdict(DESIGN, **MEANT, palette__meant_p90=6.0)) == [("colour-drift", False)]
+
+
 def test_a_picture_off_its_brand_is_still_held_to_its_mask() -> None:
-    off = {**MEANT, "palette__delta_e00_mean": 30.0, "palette__meant_p90": 4.0, "palette__meant_by_mask": 1.0}
+    off: dict[str, Any] = {
+        **MEANT,
+        "palette__delta_e00_mean": 30.0,
+        "palette__meant_p90": 4.0,
+        "palette__meant_by_mask": 1.0,
+    }
     assert modes(verdict(PICTURE, **off)) == [("colour-drift", False)]
     assert "30.0" in verdict(DESIGN, **off).defects[0].evidence
 
@@ -72,7 +89,7 @@ def test_a_brand_may_be_stricter_than_the_default() -> None:
         ({"tones__clipped": 0.3}, "A warning, clipping: in 30%"),
     ],
 )
-def test_a_cast_banding_and_clipping_are_warnings(numbers: dict[str, float], told: str) -> None:
+def test_a_cast_banding_and_clipping_are_warnings(numbers: dict[str, Any], told: str) -> None:
     judged = verdict(PICTURE, brand="", **numbers)
     assert (judged.verdict, judged.defects) == (Verdict.ACCEPT, ())
     assert any(reason.startswith(told) for reason in judged.reasons)
@@ -88,7 +105,7 @@ def test_a_cast_banding_and_clipping_are_warnings(numbers: dict[str, float], tol
         {"tones__clipped": 0.05},
     ],
 )
-def test_a_little_of_it_is_not_worth_a_word(numbers: dict[str, float]) -> None:
+def test_a_little_of_it_is_not_worth_a_word(numbers: dict[str, Any]) -> None:
     assert verdict(PICTURE, brand="", **numbers).reasons == ("Every check in force passed.",)
 
 
@@ -102,7 +119,7 @@ def test_a_little_of_it_is_not_worth_a_word(numbers: dict[str, float]) -> None:
         ({"bytes__profile_delta_e00": 3.2}, "shifts its colours by ΔE00 3.2"),
     ],
 )
-def test_a_file_that_programs_show_differently_goes_to_a_person(numbers: dict[str, float], evidence: str) -> None:
+def test_a_file_that_programs_show_differently_goes_to_a_person(numbers: dict[str, Any], evidence: str) -> None:
     judged = verdict(PICTURE, brand="", **numbers)
     assert (judged.verdict, modes(judged)) == (Verdict.REVIEW, [("file-form", False)])
     assert evidence in judged.defects[0].evidence
@@ -127,6 +144,6 @@ def test_a_picture_made_twice_goes_to_a_person_with_the_name_of_the_other() -> N
 
 
 def test_an_asset_out_of_its_campaigns_line_goes_to_a_person() -> None:
-    numbers = {"count": 20.0, "mean": 1.0, "sigma": 0.3, "value": 3.0, "ewma": 1.4}
-    judged = verdict(PICTURE, **{f"drift__{k}": v for k, v in numbers.items()})
+    numbers: dict[str, float] = {"count": 20.0, "mean": 1.0, "sigma": 0.3, "value": 3.0, "ewma": 1.4}
+    judged = verdict(PICTURE, "halden-outdoor", **{f"drift__{k}": v for k, v in numbers.items()})
     assert (judged.verdict, modes(judged)) == (Verdict.REVIEW, [("campaign-drift", False)])

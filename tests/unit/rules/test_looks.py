@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from rules.looks import look_of
 from schemas import ids
 from schemas.events import ImageInspected, Outcome
 from tests.unit.rules.samples import inspection, job, rendering, routed
 
-COLOUR = {"palette__mean_l": 60.0, "palette__mean_a": 4.0, "palette__mean_b": -7.0}
+COLOUR: dict[str, Any] = {"palette__mean_l": 60.0, "palette__mean_a": 4.0, "palette__mean_b": -7.0}
 HASH = "0f" * 32
 
 
-def inspected(campaign: str = "winter", **values: float) -> ImageInspected:
+def inspected(campaign: str = "winter", **values: Any) -> ImageInspected:
     seen = replace(inspection(**values), phash=HASH)
     request = routed(job(campaign=campaign))
     return ImageInspected(
@@ -26,7 +27,9 @@ def test_the_look_carries_colours_and_hash() -> None:
     assert look is not None
     assert (look.campaign, look.at_ms, look.phash) == ("winter", 9, HASH)
     assert (look.colour, look.palette_distance) == ((60.0, 4.0, -7.0), 3.5)
-    assert look.asset_sha256 == rendering().asset.sha256
+    asset = rendering().asset
+    assert asset is not None
+    assert look.asset_sha256 == asset.sha256
 
 
 def test_what_was_not_measured_is_not_made_up() -> None:

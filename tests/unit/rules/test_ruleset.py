@@ -33,7 +33,7 @@ def test_the_five_lines_load_and_mean_what_they_say():
     assert rules.postprocess == ("color-normalize",)
     assert rules.checks == (
         "bytes", "size", "latents", "blank", "noise", "text", "palette", "aesthetic", "composition", "logo",
-        "tones", "drift", "duplicate", "people",
+        "tones", "drift", "duplicate", "glyphs", "people",
     )  # fmt: skip
     assert rules.readers == ("rapidocr", "rapidocr@640")
 
@@ -323,7 +323,13 @@ WRONG = [
         "the routing rule 'supplied-logo' belongs to no failure mode",
     ),
     ("failure-modes.yml", "repaired_by: [client_mend]", "repaired_by: [client]", None, "there is no repair 'client'"),
-    ("failure-modes.yml", "  near-duplicate:", "  near-duplicat:", None, "the check 'duplicate' finds 'near-duplicate'"),
+    (
+        "failure-modes.yml",
+        "  near-duplicate:",
+        "  near-duplicat:",
+        None,
+        "the check 'duplicate' finds 'near-duplicate'",
+    ),
     ("failure-modes.yml", "  wrong-size:", "  Wrong Size:", "Wrong Size", "no name of a failure mode"),
     ("failure-modes.yml", "    title: Another size than was asked for\n", "", "wrong-size", "lacks title"),
     ("verdict.yml", "palette, aesthetic", "palete, aesthetic", "palete", "did you mean 'palette'"),

@@ -355,10 +355,24 @@ def test_checks_that_are_not_in_force_are_not_missed():
     from tests.unit.rules.samples import config
 
     verdicts = config()["verdict.yml"].replace(
-        "checks: [bytes, size, latents, blank, noise, text, palette, aesthetic, composition, logo, tones, drift, duplicate,", "checks: ["
+        "checks: [bytes, size, latents, blank, noise, text, palette, aesthetic, composition, logo, tones, drift, "
+        "duplicate,",
+        "checks: [",
     )
     modes = config()["failure-modes.yml"]
-    for check in ("text", "bytes", "blank", "noise", "size", "palette", "composition", "bytes", "tones", "drift", "duplicate"):
+    for check in (
+        "text",
+        "bytes",
+        "blank",
+        "noise",
+        "size",
+        "palette",
+        "composition",
+        "bytes",
+        "tones",
+        "drift",
+        "duplicate",
+    ):
         modes = modes.replace(f"caught_by: [{check}]", "caught_by: [outcome]")
     modes = modes.replace("caught_by: [latents, outcome]", "caught_by: [outcome]")
     modes = modes.replace("caught_by: [aesthetic, composition]", "caught_by: [outcome]")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from schemas import ids
@@ -17,7 +19,7 @@ HOLD = HoldChanged(
 )  # fmt: skip
 
 
-def written(campaign: str, holds: dict[str, HoldChanged] | None = None, **values: float) -> list[Output]:
+def written(campaign: str, holds: dict[str, HoldChanged] | None = None, **values: Any) -> list[Output]:
     event = ImageInspected(
         event_id=ids.event_id("v", "test"),
         at_ms=1,
