@@ -17,31 +17,30 @@ DETECTED: Final[Mapping[str, str]] = {MALFORMED: CHECK}
 def glyph_defects(
     inspection: Inspection, contract: TextContract, checks: Sequence[str], limits: Mapping[str, float]
 ) -> list[Defect]:
-    """At most one defect, never certain: the least healthy letter of the wanted phrases where it is below the limit."""
-    if CHECK not in checks:
-        return []
+    """At most one defect, never certain: the least healthy letter of the wanted phrases where it is below the limit.
+
+    Where the lettering as a whole is not like a font's (letters of leaves, tubes, drips), one letter that is not says
+    nothing, and none is reported.
+    """
     least = limits["glyphs.health_min"]
-    low = [g for g in inspection.glyphs if g.health < least]
-    low = sorted(_wanted(low, inspection, contract), key=lambda g: g.health) if low else []
-    if not low:
+    if CHECK not in checks or all(g.health >= least for g in inspection.glyphs):
+        return []
+    judged = sorted(_wanted(inspection, contract), key=lambda g: g.health)
+    low = [g for g in judged if g.health < least]
+    if not low or judged[len(judged) // 2].health < limits["glyphs.typical_min"]:
         return []
     worst = low[0]
     where = f"at {worst.box.left}, {worst.box.top}"
-    more = (
-        ""
-        if len(low) == 1
-        else ", and one more letter is not"
-        if len(low) == 2
-        else f", and {len(low) - 1} more letters are not"
-    )
+    counted = {1: "", 2: ", and one more letter is not"}
+    more = counted.get(len(low), f", and {len(low) - 1} more letters are not")
     evidence = f"the {worst.letter!r} {where} is not formed as a font forms it{more}"
     return [Defect(mode=MALFORMED, check=CHECK, value=worst.health, threshold=least, evidence=evidence, certain=False)]
 
 
-def _wanted(glyphs: Sequence[Glyph], inspection: Inspection, contract: TextContract) -> list[Glyph]:
-    """Those of the boxes in which their reading shows a wanted phrase."""
+def _wanted(inspection: Inspection, contract: TextContract) -> list[Glyph]:
+    """The letters in the boxes in which their reading shows a wanted phrase."""
     wanted: set[tuple[str, int]] = set()
     for read in inspection.reads:
         shown = {word for s in match_read(contract, read).shown for word in s.words}
         wanted |= {(read.reader, n) for n, word in enumerate(read.words) if word in shown}
-    return [g for g in glyphs if (g.reader, g.word) in wanted]
+    return [g for g in inspection.glyphs if (g.reader, g.word) in wanted]

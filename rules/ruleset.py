@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
-from rules import colour, composition, findings, logo, people, text_verdict
+from rules import colour, composition, findings, glyphs, logo, people, text_verdict
 from rules.brands import Brand, parse_brands
 from rules.engine_profiles import parse_engines
 from rules.engines import EngineProfile
@@ -148,6 +148,7 @@ def _build(nodes: Mapping[str, Node]) -> Ruleset:
             **text_verdict.DETECTED,
             **composition.DETECTED,
             **logo.DETECTED,
+            **glyphs.DETECTED,
             **people.DETECTED,
         },
     )

@@ -1,0 +1,71 @@
+"""Malformed lettering asks a person, where it belongs to what was wanted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rules.glyphs import glyph_defects
+from rules.verdict import judge
+from schemas.events import Box, Defect, Glyph, Inspection, TextContract, Verdict
+from tests.unit.rules.samples import contract, inspection, job, read, rendering, routed, ruleset
+
+LIMITS = {"glyphs.health_min": 0.2, "glyphs.typical_min": 0.5}
+CHECKS = ("text", "glyphs")
+
+
+def glyph(health: float, word: int = 0, letter: str = "S", reader: str = "rapidocr", place: int = 0) -> Glyph:
+    box = Box(left=40, top=70, right=80, bottom=120)
+    return Glyph(letter=letter, reader=reader, word=word, place=place, health=health, box=box)
+
+
+def seen(*glyphs: Glyph) -> Inspection:
+    return replace(inspection(read("SUMMER SALE", "scenery")), glyphs=glyphs)
+
+
+def found(*low: Glyph, wanted: TextContract | None = None, checks: tuple[str, ...] = CHECKS) -> list[Defect]:
+    """Defects of letters among six sound ones."""
+    glyphs = (*low, *(glyph(0.9, place=n) for n in range(6)))
+    return glyph_defects(seen(*glyphs), wanted or contract("SUMMER SALE"), checks, LIMITS)
+
+
+def test_sound_letters_say_nothing():
+    assert found() == []
+    assert found(glyph(0.2), glyph(0.99)) == []
+
+
+def test_a_malformed_letter_of_a_wanted_phrase_is_a_doubt_that_names_it():
+    (defect,) = found(glyph(0.9), glyph(0.05))
+    assert (defect.mode, defect.check, defect.value, defect.threshold) == ("malformed-letter", "glyphs", 0.05, 0.2)
+    assert not defect.certain
+    assert defect.evidence == "the 'S' at 40, 70 is not formed as a font forms it"
+
+
+def test_the_least_healthy_is_named_and_the_others_are_counted():
+    (two,) = found(glyph(0.15, place=1), glyph(0.05, letter="M", place=2))
+    assert two.evidence == "the 'M' at 40, 70 is not formed as a font forms it, and one more letter is not"
+    (three,) = found(glyph(0.15), glyph(0.1), glyph(0.05, letter="M"))
+    assert three.evidence.endswith("and 2 more letters are not")
+
+
+def test_lettering_that_nobody_wanted_is_not_judged():
+    assert found(glyph(0.01, word=1)) == []
+    assert found(glyph(0.01), wanted=contract("ANOTHER TEXT ALTOGETHER", anything=True)) == []
+    assert found(glyph(0.01, reader="somebody")) == []
+
+
+def test_lettering_that_is_unlike_fonts_as_a_whole_is_not_judged_by_one_letter():
+    odd = seen(glyph(0.05), *(glyph(0.4, place=n) for n in range(1, 6)))
+    assert glyph_defects(odd, contract("SUMMER SALE"), CHECKS, LIMITS) == []
+
+
+def test_nothing_is_judged_where_the_check_is_not_in_force():
+    assert found(glyph(0.01), checks=("text",)) == []
+
+
+def test_a_malformed_letter_sends_to_review_and_nothing_else():
+    request = routed(job("a poster", required_text=("SUMMER SALE",)))
+    bare = inspection(read("SUMMER SALE"))
+    assert judge(bare, rendering(), request, ruleset()).verdict is Verdict.ACCEPT
+    bad = judge(replace(bare, glyphs=(glyph(0.0), glyph(0.99), glyph(0.99))), rendering(), request, ruleset())
+    assert bad.verdict is Verdict.REVIEW
+    assert [d.mode for d in bad.defects] == ["malformed-letter"]
