@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, LiteralString, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from psycopg.rows import class_row
@@ -13,8 +13,6 @@ from audit.queries import MAX_PAGE, Scope
 from audit.statements import statement
 
 T = TypeVar("T")
-POOLED: Final = "*"
-"""The engine of a cell that holds all engines of a lane."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
