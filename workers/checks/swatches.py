@@ -4,10 +4,9 @@ They are meant to be its inside the job's colour mask, where it has one. Without
 lies within CAPTURE of a swatch: an area of another colour altogether was chosen, one that is nearly right went wrong.
 Of the even areas round one swatch the nearest stands for all: where the swatch itself is there, the others are tints.
 
-Measured on 30 drawn designs of two brands: 26 stay at 2 or under, 3 between 2 and 5, 1 is at 5.3; under a cast of 38 in a* and
-b*, as much of it as finishing cannot take off, 16 of 30 lie above 5 and most others so far off that nothing is
-captured, which the distance of the whole picture tells. By all even areas, tints too, 11 of the sound ones lay
-above 5.
+Measured on 30 drawn designs of two brands: 26 stay at 2 or under, 3 between 2 and 5, 1 is at 5.3; under a cast of 38 in
+a* and b*, as much of it as finishing cannot take off, 16 of 30 lie above 5 and most others so far off that nothing is
+captured, which the distance of the whole picture tells. By all even areas, tints too, 11 of the sound ones lay above 5.
 """
 
 from __future__ import annotations

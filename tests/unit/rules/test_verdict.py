@@ -356,7 +356,7 @@ def test_checks_that_are_not_in_force_are_not_missed():
 
     verdicts = config()["verdict.yml"].replace(
         "checks: [bytes, size, latents, blank, noise, text, palette, aesthetic, composition, logo, tones, drift, "
-        "duplicate,",
+        "duplicate, glyphs,",
         "checks: [",
     )
     modes = config()["failure-modes.yml"]
@@ -372,6 +372,7 @@ def test_checks_that_are_not_in_force_are_not_missed():
         "tones",
         "drift",
         "duplicate",
+        "glyphs",
     ):
         modes = modes.replace(f"caught_by: [{check}]", "caught_by: [outcome]")
     modes = modes.replace("caught_by: [latents, outcome]", "caught_by: [outcome]")
