@@ -16,8 +16,7 @@ from schemas.events import Box, Glyph, Inspection, Judgement, Letter, LetterStat
 
 INK: Final[RGB] = (24, 26, 30)
 PAPER: Final[RGB] = (255, 255, 255)
-WEAK: Final = 0.5
-"""Health below which a letter is pointed out; whether it counts is the ruleset's to say."""
+GLYPHS: Final = "glyphs"
 
 
 class Mark(Enum):
@@ -103,7 +102,9 @@ class Drawing:
         if not judgement.letters and inspection.reads:
             for word in inspection.reads[-1].words:
                 self._polygon(Mark.READ, word.box, word.text)
-        self._weak(inspection.glyphs)
+        # Letters count as malformed where the ruleset said so, and below its bound.
+        bound = max((d.threshold for d in judgement.defects if d.check == GLYPHS), default=0.0)
+        self._weak([g for g in inspection.glyphs if g.health < bound])
         self._letters(judgement.letters)
 
     def _letters(self, letters: Sequence[Letter]) -> None:
@@ -128,11 +129,10 @@ class Drawing:
 
     def _weak(self, glyphs: Sequence[Glyph]) -> None:
         for glyph in glyphs:
-            if glyph.health < WEAK:
-                self._note(Mark.WEAK)
-                rect = _grown(self._rect(glyph.box), self.line * 2)
-                self._pen.ellipse(rect, outline=Mark.WEAK.colour, width=self.line)
-                self._label(Mark.WEAK, rect, f"{glyph.letter} {glyph.health:.2f}")
+            self._note(Mark.WEAK)
+            rect = _grown(self._rect(glyph.box), self.line * 2)
+            self._pen.ellipse(rect, outline=Mark.WEAK.colour, width=self.line)
+            self._label(Mark.WEAK, rect, f"{glyph.letter} {glyph.health:.2f}")
 
     def _crops(self, asked: Asked) -> None:
         width, height = self.art.size

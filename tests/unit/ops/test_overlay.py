@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -15,6 +16,7 @@ from ops.overlay_marks import VERDICTS, Mark
 from ops.overlay_text import Caption, wrapped
 from schemas.events import (
     Box,
+    Defect,
     Glyph,
     Inspection,
     Judgement,
@@ -132,7 +134,9 @@ def test_marks_of_other_checks_are_drawn_with_their_labels():
         ),
         logos=(LogoMatch(file_sha256="cd" * 32, found=True, score=0.8, box=(600, 700, 800, 700, 800, 800, 600, 800)),),
     )
-    sheet = overlay(picture(), inspection, judged(), name="a.png", crops=("4:5", "nonsense"), bleed_px=20)
+    malformed = Defect(mode="m", check="glyphs", value=0.2, threshold=0.3, evidence="e", certain=False)
+    found = replace(judged(), defects=(malformed,))
+    sheet = overlay(picture(), inspection, found, name="a.png", crops=("4:5", "nonsense"), bleed_px=20)
     letters = {Mark.RIGHT, Mark.WRONG, Mark.MISSING, Mark.EXTRA}
     seen = colours(sheet)
     assert {m for m in Mark if m.colour in seen} == set(Mark) - letters
