@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import safetensors.torch
 import torch
+import transformers
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import CLIPImageProcessor, CLIPModel
 
 from schemas.errors import BadConfig
 from workers.checks.port import Pixels
+
+LIBRARY: Final = cast("Any", transformers)
+LOAD: Final = cast("Any", safetensors.torch).load_file
 
 HEAD: Final = "head.safetensors"
 CONFIG: Final = "config.json"
@@ -44,12 +46,12 @@ class ClipScorer:
             if not (folder / part).is_file():
                 raise BadConfig(f"{part} is missing", file=str(folder), mend="see docs/settings.md: aesthetic_weights")
         try:
-            loaded: Any = CLIPModel.from_pretrained(
+            loaded: Any = LIBRARY.CLIPModel.from_pretrained(
                 folder, local_files_only=True, dtype=torch.bfloat16, use_safetensors=True
             )
-            self._prepare: Any = CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
-            self._head = _head(load_file(folder / HEAD))
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as e:
+            self._prepare: Any = LIBRARY.CLIPImageProcessor.from_pretrained(folder, local_files_only=True)
+            self._head = _head(LOAD(folder / HEAD))
+        except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as e:
             raise BadConfig(f"the weights do not load: {e}"[:500], file=str(folder)) from e
         # The half that reads prompts is not needed, and is freed.
         self._eye: Any = loaded.vision_model.eval()

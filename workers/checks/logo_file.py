@@ -19,6 +19,7 @@ from workers.engines.logos import BadFile, open_picture
 CV: Final = cast("Any", cv2)
 """Its stubs know neither the kinds of numbers in an array nor that a mask may be None."""
 
+Colours = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.uint8]
 """Alpha, shape (height, width), 0 to 255."""
 
@@ -52,8 +53,8 @@ class LogoFile:
         how = CV.INTER_AREA if factor < 1 else CV.INTER_LINEAR
         # Colours by their alpha: what is behind transparent pixels must not seep in.
         alpha = self.mask.astype(np.float32)
-        held = CV.resize(self.pixels * alpha[:, :, None], (width, height), interpolation=how)
-        mask = CV.resize(alpha, (width, height), interpolation=how)
+        held: Colours = CV.resize(self.pixels * alpha[:, :, None], (width, height), interpolation=how)
+        mask: Colours = CV.resize(alpha, (width, height), interpolation=how)
         return LogoFile(
             pixels=np.round(held / np.maximum(mask, 1)[:, :, None]).clip(0, 255).astype(np.uint8),
             mask=np.round(mask).astype(np.uint8),

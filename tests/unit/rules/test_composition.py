@@ -159,7 +159,7 @@ def test_a_number_that_is_missing_is_never_an_accept():
 def test_the_score_ranks_by_place_sharpness_range_and_margin():
     request, size, limits = routed(job(PROMPT)), (1024, 1024), ruleset().thresholds.limits
 
-    def score(*reads: TextRead, x: float = 0.5, y: float = 0.5, **values: float) -> float:
+    def score(*reads: TextRead, x: float = 0.5, y: float = 0.5, **values: Any) -> float:
         seen = inspection(*reads, composition__subject_x=x, composition__subject_y=y, **values)
         got = composition_score(Measured(seen.measurements), seen, request, size, limits)
         assert got is not None
