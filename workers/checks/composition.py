@@ -124,8 +124,8 @@ def saliency_map(pixels: Pixels, reads: Sequence[TextRead], scale: float) -> Pla
     shown = np.ones(out.shape, dtype=np.float32)
     for read in reads:
         for word in read.words:
-            corners = np.array(word.box, dtype=np.float32).reshape(-1, 2) * (factor / scale)
-            CV.fillPoly(shown, [np.round(corners).astype(np.int32)], (0.0,))
+            corners: Plane = np.array(word.box, dtype=np.float32).reshape(-1, 2) * (factor / scale)
+            CV.fillPoly(shown, [np.rint(corners).astype(np.int32)], (0.0,))
     blurred = CV.GaussianBlur(out * shown, (0, 0), MAP_SIDE / 32)
     return _stretched(np.asarray(blurred, dtype=np.float32))
 
@@ -142,7 +142,7 @@ def placed(saliency: Plane) -> tuple[float, float, tuple[float, float, float, fl
         return 0.5, 0.5, (0.0, 0.0, 1.0, 1.0)
     mass = np.bincount(labels.ravel(), weights=saliency.ravel(), minlength=count)
     main = 1 + int(mass[1:].argmax())
-    weights = np.where(labels == main, saliency, 0)
+    weights: Plane = np.where(np.asarray(labels) == main, saliency, 0)
     x = float((weights.sum(axis=0) * (np.arange(width) + 0.5)).sum() / weights.sum() / width)
     y = float((weights.sum(axis=1) * (np.arange(height) + 0.5)).sum() / weights.sum() / height)
     left, top, wide, high = (int(v) for v in stats[main][:4])
