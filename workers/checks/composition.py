@@ -142,7 +142,7 @@ def placed(saliency: Plane) -> tuple[float, float, tuple[float, float, float, fl
         return 0.5, 0.5, (0.0, 0.0, 1.0, 1.0)
     mass = np.bincount(labels.ravel(), weights=saliency.ravel(), minlength=count)
     main = 1 + int(mass[1:].argmax())
-    weights: Plane = np.where(np.asarray(labels) == main, saliency, 0)
+    weights: Plane = saliency * np.asarray(labels == main, dtype=np.float32)
     x = float((weights.sum(axis=0) * (np.arange(width) + 0.5)).sum() / weights.sum() / width)
     y = float((weights.sum(axis=1) * (np.arange(height) + 0.5)).sum() / weights.sum() / height)
     left, top, wide, high = (int(v) for v in stats[main][:4])
