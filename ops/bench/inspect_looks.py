@@ -1,4 +1,4 @@
-"""What each look of the cascade costs and gains: run on the pictures of the corpus that the first look leaves in doubt."""
+"""What each look at the text costs and gains, on the pictures of the corpus that the first look leaves in doubt."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Final
 
 from ops.bench.corpus import Sample, sample
 from ops.bench.corpus_kinds import OTHER_SCRIPTS, Split
+from ops.console import print_json, print_table
 from rules.contract import phrase
 from rules.text import shows
 from schemas.events import Lane, PhraseSource, TextContract, TextRead
@@ -61,6 +62,27 @@ def measure(split: Split, count: int, names: Sequence[str] = LIGHT) -> Iterator[
         ):
             _one(drawn, readers, figures)
         yield index + 1, figures
+
+
+def show(measured: Iterator[tuple[int, list[LookFigures]]], *, as_json: bool) -> None:
+    """The last figures as a table, or as JSON."""
+    *_, (_, figures) = measured
+    rows = [
+        {
+            "look": f.name,
+            "cpu_ms": round(f.typical_ms),
+            "right": f.right,
+            "rescued": f.rescued,
+            "rescued_alone": f.alone,
+            "wrong": f.wrong,
+            "wrong_shown": f.accepted,
+        }
+        for f in figures
+    ]
+    if as_json:
+        print_json({"looks": rows})
+    else:
+        print_table(list(rows[0]), [[str(v) for v in r.values()] for r in rows])
 
 
 def _one(drawn: Sample, readers: Sequence[TextReader], figures: Sequence[LookFigures]) -> None:

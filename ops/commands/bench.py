@@ -239,6 +239,7 @@ def _show_gpu(where: Machine, figures: list[Figures]) -> None:
 @app.command("inspect")
 def inspect(
     corpus: Annotated[bool, typer.Option("--corpus", help="Inspect the drawn corpus and count verdicts.")] = False,
+    looks: Annotated[bool, typer.Option("--looks", help="Measure what each look at the text costs and gains.")] = False,
     count: Annotated[
         int | None, typer.Option("--count", min=1, max=100_000, help="Pictures: 20 timed, 200 of the corpus.")
     ] = None,
@@ -253,15 +254,20 @@ def inspect(
     easyocr: Annotated[bool, typer.Option("--easyocr/--no-easyocr", help="Time EasyOCR too.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """How fast the inspection is beside plain readers; or with --corpus, what it accepts, reviews and rejects.
+    """How fast the inspection is beside plain readers; with --corpus, what it accepts; with --looks, each look.
 
     Twenty pictures take about four minutes with EasyOCR. The pictures are drawn from seeds.
     """
     from broker.settings import load
-    from ops.bench import inspect_corpus, inspect_speed, inspect_tables
+    from ops.bench import inspect_corpus, inspect_looks, inspect_speed, inspect_tables
     from ops.bench.plain_readers import has_easyocr
     from ops.rulesets import config_folder, read_config
 
+    if looks:
+        inspect_looks.show(
+            progress(inspect_looks.measure(split, count or 200), count or 200, "looked at"), as_json=as_json
+        )
+        return
     folder = config_folder(load().config_dir)
     if corpus:
         total = count or 200
