@@ -28,7 +28,7 @@ def text_files(root: Path = ROOT) -> Iterator[Path]:
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(f for f in folders if f not in SKIPPED and not f.endswith("_cache") and f != ".hypothesis")
         for name in sorted(names):
-            if Path(name).suffix in TEXT and not name.startswith(".coverage"):
+            if Path(name).suffix in TEXT and name not in SKIPPED and not name.startswith(".coverage"):
                 yield Path(folder) / name
 
 

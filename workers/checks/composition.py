@@ -137,14 +137,16 @@ def placed(saliency: Plane) -> tuple[float, float, tuple[float, float, float, fl
     """
     height, width = saliency.shape
     strong = (saliency >= SUBJECT_SHARE).astype(np.uint8)
-    count, labels, stats, _ = CV.connectedComponentsWithStats(strong)
+    count, found, stats, _ = CV.connectedComponentsWithStats(strong)
     if count < 2:
         return 0.5, 0.5, (0.0, 0.0, 1.0, 1.0)
+    labels = np.asarray(found, dtype=np.int32)
     mass = np.bincount(labels.ravel(), weights=saliency.ravel(), minlength=count)
     main = 1 + int(mass[1:].argmax())
-    weights: Plane = saliency * np.asarray(labels == main, dtype=np.float32)
-    x = float((weights.sum(axis=0) * (np.arange(width) + 0.5)).sum() / weights.sum() / width)
-    y = float((weights.sum(axis=1) * (np.arange(height) + 0.5)).sum() / weights.sum() / height)
+    rows, columns = np.nonzero(labels == main)
+    weights = saliency[rows, columns]
+    x = float(np.average(columns + 0.5, weights=weights)) / width
+    y = float(np.average(rows + 0.5, weights=weights)) / height
     left, top, wide, high = (int(v) for v in stats[main][:4])
     return x, y, (left / width, top / height, (left + wide) / width, (top + high) / height)
 

@@ -19,7 +19,6 @@ CELLS: Final = 64
 """Cells along each side, whatever the picture's shape: a crop is another picture, a stretch is not."""
 LOW: Final = 16
 """Frequencies kept along each side."""
-BITS: Final = LOW * LOW
 
 
 def phash(pixels: Pixels) -> str:

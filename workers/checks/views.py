@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import cv2
 import numpy as np
@@ -80,7 +80,7 @@ def contrast(models: TextModels, pixels: Pixels) -> list[Anew]:
     shade = pixels.astype(np.float32) @ axis.astype(np.float32)
     low, high = np.percentile(shade, [0.5, 99.5])
     even = np.clip((shade - low) / max(1.0, float(high - low)) * 255, 0, 255).astype(np.uint8)
-    clear: Any = cv2.createCLAHE(CLIP, (8, 8)).apply(even)
+    clear = cast("Any", cv2).createCLAHE(CLIP, (8, 8)).apply(even)
     return _read(models, [np.repeat(np.asarray(clear, np.uint8)[:, :, None], 3, axis=2)])[0]
 
 

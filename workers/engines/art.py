@@ -20,7 +20,7 @@ from rules.folding import weight
 from schemas.errors import Transient
 from schemas.events import FileRole, LatentStats, Preset, PromptCut, RenderFailure, RenderRequest, Rung, TextContract
 from workers.checks.decode import UNREADABLE
-from workers.checks.port import TextReader
+from workers.checks.port import Scene, TextReader
 from workers.checks.readers import open_readers
 from workers.engines.logos import open_picture
 from workers.engines.port import Engine, Rendered, Watch
@@ -205,7 +205,8 @@ def lettering(image: Image.Image, readers: Sequence[TextReader]) -> str:
     """What readers read in a picture that should hold no text; empty where that is nothing of note."""
     pixels = np.asarray(image, dtype=np.uint8)
     for reader in readers:
-        words = [w.text for w in reader.read(pixels).words if w.confidence >= SURE and weight(w.text) > MARKS]
+        (read,) = reader.read([Scene(pixels=pixels)])
+        words = [w.text for w in read.words if w.confidence >= SURE and weight(w.text) > MARKS]
         if words:
             return " ".join(words)
     return ""

@@ -20,7 +20,7 @@ from tests.unit.rules import samples
 from workers.checks.campaign import CampaignMemory, NoCampaigns
 from workers.checks.likeness import DriftCheck, DuplicateCheck
 from workers.checks.palette import colour_of, palette_distance
-from workers.checks.phash import BITS, distance, phash
+from workers.checks.phash import distance, phash
 from workers.checks.port import NOTHING, Broken, Decoded, Findings, Pixels, Subject
 from workers.colour import lab_to_srgb, srgb_to_lab
 
@@ -100,7 +100,7 @@ def test_different_pictures_differ_in_many_bits() -> None:
 
 def test_the_hash_is_256_bits_and_a_distance_is_one() -> None:
     one, two, three = (phash(poster(seed)) for seed in range(3))
-    assert (len(one), BITS) == (64, 256)
+    assert len(one) * 4 == 256
     assert distance(one, one) == 0
     assert distance(one, two) == distance(two, one)
     assert distance(one, three) <= distance(one, two) + distance(two, three)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from rules.people import SPEAKS_TO_MODELS
@@ -46,6 +48,13 @@ def test_critical_work_passes_where_every_opinion_does():
     judged = verdict(PORTRAIT, both)
     assert judged.verdict is Verdict.REVIEW
     assert anatomy(judged) == ["looker-7b does not pass its people: faulty, with faults: six fingers"]
+
+
+def test_nobody_looks_for_people_where_the_check_is_not_in_force():
+    mine = ruleset()
+    others = tuple(c for c in mine.thresholds.checks if c != "people")
+    without = replace(mine, thresholds=replace(mine.thresholds, checks=others))
+    assert not anatomy(judge(inspection(), rendering(), routed(PORTRAIT), without))
 
 
 def test_an_opinion_of_another_check_passes_nobody():

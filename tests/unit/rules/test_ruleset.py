@@ -35,7 +35,7 @@ def test_the_five_lines_load_and_mean_what_they_say():
         "bytes", "size", "latents", "blank", "noise", "text", "palette", "aesthetic", "composition", "logo",
         "tones", "drift", "duplicate", "glyphs", "people",
     )  # fmt: skip
-    assert rules.readers == ("rapidocr", "rapidocr@640")
+    assert rules.readers == ("rapidocr", "rapidocr@640", "rapidocr@curve")
 
 
 def test_another_primary_generator_takes_the_rest_of_the_work():
@@ -340,7 +340,7 @@ WRONG = [
         "tesseract",
         "there is no text reader 'tesseract'",
     ),
-    ("verdict.yml", 'readers: [rapidocr, "rapidocr@640"]', "readers: []", None, "reads with nothing"),
+    ("verdict.yml", 'readers: [rapidocr, "rapidocr@640", "rapidocr@curve"]', "readers: []", None, "reads with nothing"),
     ("verdict.yml", "  similar: 0.6\n", "", "text:", "lacks similar"),
     ("verdict.yml", "similar: 0.6", "similar: 7.5", None, "is 7.5, want 0 to 1"),
     ("verdict.yml", "std_max: 3", "std_max: 0.1", None, "is above latents.std_max"),
