@@ -42,3 +42,6 @@ HF_HUB_DISABLE_XET
 
 # A half of the drawn corpus, chosen by its value on the command line.
 HOLDOUT
+
+# Options of an ONNX Runtime session, read by its own code.
+intra_op_num_threads, inter_op_num_threads, log_severity_level, enable_cpu_mem_arena
