@@ -86,7 +86,7 @@ def plateaus(pixels: Pixels) -> tuple[Floats, Floats]:
     small = (colours >> _SHIFT).astype(np.int64)
     code = (small[:, 0] * _SPAN + small[:, 1]) * _SPAN + small[:, 2]
     counts = np.bincount(code, minlength=_SPAN**3).reshape(_SPAN, _SPAN, _SPAN)
-    peaks = counts.copy()
+    peaks, untold = counts.copy(), counts.copy()
     least = PLATEAU_SHARE * even.size
     lab: list[Floats] = []
     shares: list[float] = []
@@ -101,7 +101,9 @@ def plateaus(pixels: Pixels) -> tuple[Floats, Floats]:
             if float(luma(own).std()) <= EVEN_STD:
                 # The median of each channel: a shift of the whole area shows in full, its edges do not.
                 lab.append(srgb_to_lab(np.median(own, axis=0) / 255.0))
-                shares.append(total / even.size)
+                # Neighbouring areas share bins; each pixel is told once.
+                shares.append(int(untold[around].sum()) / even.size)
+                untold[around] = 0
         peaks[around] = 0
     return np.array(lab).reshape(-1, 3), np.array(shares)
 

@@ -82,6 +82,13 @@ def test_grain_and_jpeg_do_not_move_an_even_area() -> None:
     assert numbers(np.asarray(Image.open(out).convert("RGB")))["meant_p90"] < 1
 
 
+def test_areas_of_nearly_the_same_colour_are_counted_once() -> None:
+    pixels = np.repeat(np.repeat(np.array([100, 104, 108], dtype=np.uint8), 80)[:, None, None], 240, axis=1)
+    lab, shares = plateaus(np.repeat(pixels, 3, axis=2))
+    assert len(lab) == 2
+    assert shares.sum() == pytest.approx(1, abs=0.03)  # the edges between them are not even
+
+
 def test_a_gradient_is_no_even_area() -> None:
     ramp = np.tile(np.linspace(0, 255, SIDE).astype(np.uint8)[None, :, None], (SIDE, 1, 3))
     assert len(plateaus(ramp)[0]) <= 1  # its end, beyond which there is nothing
