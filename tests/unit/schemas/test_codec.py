@@ -25,7 +25,7 @@ CODEC = Codec(LockedIds())
         (b"\x00\x00\x00", "starts with 000000"),
         (b'{"prompt": "a poster"}', "want 00 and a four-byte schema id"),
         (HEADER.pack(0, 99_999) + b"\x00", "schema id 99999 is not known"),
-        (PROMPT[:-1], r"do not hold a PromptSubmitted\.v1"),
+        (PROMPT[:-1], r"do not hold a PromptSubmitted\.v2"),
         (PROMPT + b"\x00", "1 bytes are left"),
         (bytes(MAX_RECORD_BYTES + 1), "at most 8388608 are decoded"),
     ],
