@@ -180,7 +180,7 @@ def test_the_command_writes_all_that_hangs_on_a_schema(
     assert said == [f"PromptSeen.v2: id {next_id}", "golden PromptSeen.v2.full", "golden PromptSeen.v2.bare"]
     assert "    x: str = ''" in events_source(schema_copy)
     assert '    x: str = ""' in (schema_copy / "events.py").read_text(encoding="utf-8")
-    added = next(v for v in files.read_lock(schema_copy) if v.version == 2)
+    added = next(v for v in files.read_lock(schema_copy) if v.id == next_id)
     assert golden.read(added, "full", schema_copy).values["x"].startswith("PromptSeen.x")
 
 
