@@ -9,6 +9,13 @@ from enum import StrEnum
 from schemas.limits import matches, sized, within
 
 
+class Arm(StrEnum):
+    """Which of the two rulesets of a roll-out decides a job."""
+
+    STABLE = "stable"
+    CANDIDATE = "candidate"
+
+
 class DeadLetterKind(StrEnum):
     """What could not be done with the record."""
 
@@ -39,6 +46,14 @@ class FileRole(StrEnum):
     MASK = "mask"
     INIT_IMAGE = "init_image"
     COLOUR_MASK = "colour_mask"
+
+
+class GuardKind(StrEnum):
+    """How a guard compares."""
+
+    ABSOLUTE = "absolute"
+    RELATIVE = "relative"
+    HARD = "hard"
 
 
 class HoldScope(StrEnum):
@@ -102,6 +117,18 @@ class Preset(StrEnum):
     SAFE = "safe"
 
 
+class RecoveryStep(StrEnum):
+    """Where a recovery stands."""
+
+    TAGGED = "tagged"
+    REPLAYING = "replaying"
+    VALIDATING = "validating"
+    RELEASING = "releasing"
+    STOPPED = "stopped"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+
 class RegionKind(StrEnum):
     """What a region of an image shows."""
 
@@ -109,6 +136,14 @@ class RegionKind(StrEnum):
     BODY = "body"
     SUBJECT = "subject"
     MARK = "mark"
+
+
+class ReplayState(StrEnum):
+    """Where a replay stands."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
 
 
 class Risk(StrEnum):
@@ -172,6 +207,23 @@ class Asset:
         within("Asset.size_bytes", self.size_bytes, 0, 9223372036854775807)
         within("Asset.width", self.width, 0, 2147483647)
         within("Asset.height", self.height, 0, 2147483647)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """The roll-out that a run of a job takes part in.
+
+    rollout_id: Roll-out.
+    arm: Arm that a stable hash of the job chose; it stays through repairs.
+    shadow: True for the twin of a paired job: measured and compared, never repaired and never delivered.
+    """
+
+    rollout_id: str
+    arm: Arm
+    shadow: bool = False
+
+    def __post_init__(self) -> None:
+        sized("Assignment.rollout_id", self.rollout_id, 1, 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +313,25 @@ class FileRef:
         matches("FileRef.sha256", self.sha256, r"[0-9a-f]{64}")
         sized("FileRef.media_type", self.media_type, None, 100)
         within("FileRef.size_bytes", self.size_bytes, 1, 104857600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A bound on what a roll-out may make worse.
+
+    metric: What is measured: artifact-rate, p95, or a failure mode of the catalogue.
+    kind: By absolute: candidate minus stable, in the metric's unit. relative: the same over stable. hard:
+        the candidate alone, and at once.
+    limit: Most that is allowed; shares and relative limits as fractions.
+    """
+
+    metric: str
+    kind: GuardKind
+    limit: float
+
+    def __post_init__(self) -> None:
+        matches("Guard.metric", self.metric, r"[a-z0-9][a-z0-9-]{0,63}")
+        within("Guard.limit", self.limit, 0, 1000000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -478,6 +549,22 @@ class RenderFailure:
 
     def __post_init__(self) -> None:
         sized("RenderFailure.message", self.message, None, 2000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayPosition:
+    """How far one partition was replayed.
+
+    partition: Partition.
+    next_offset: First offset not yet looked at.
+    """
+
+    partition: int
+    next_offset: int
+
+    def __post_init__(self) -> None:
+        within("ReplayPosition.partition", self.partition, 0, 2147483647)
+        within("ReplayPosition.next_offset", self.next_offset, 0, 9223372036854775807)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -777,6 +864,27 @@ class Rendering:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayCause:
+    """Why a run is a replay, and of what.
+
+    origin: Record that was replayed; null where it was chosen by job id.
+    count: How many times the job has been replayed, this time included.
+    who: Who asked.
+    why: Why.
+    """
+
+    origin: Origin | None = None
+    count: int
+    who: str
+    why: str
+
+    def __post_init__(self) -> None:
+        within("ReplayCause.count", self.count, 1, 1000)
+        sized("ReplayCause.who", self.who, 1, 200)
+        sized("ReplayCause.why", self.why, None, 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextContract:
     """Which text the image must show, and which it may.
 
@@ -906,6 +1014,8 @@ class RenderRequest:
     rule: Name of the routing rule or repair that chose the engine.
     ruleset_id: sha256 of the canonical form of the ruleset that decided.
     cost_spent_usd: Spent on former attempts of this job, US dollars.
+    assignment: Roll-out and arm; null outside of roll-outs.
+    replayed: What is replayed, why and for whom; null for the job's own run.
     """
 
     job: Job
@@ -924,6 +1034,8 @@ class RenderRequest:
     rule: str
     ruleset_id: str
     cost_spent_usd: float
+    assignment: Assignment | None = None
+    replayed: ReplayCause | None = None
 
     def __post_init__(self) -> None:
         within("RenderRequest.attempt", self.attempt, 0, 32)
@@ -1087,6 +1199,58 @@ class AssetLook:
         if self.palette_distance is not None:
             within("AssetLook.palette_distance", self.palette_distance, None, None)
         sized("AssetLook.colour", self.colour, None, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetRecalled:
+    """A delivered asset turned out to be wrong: design tools take it back.
+
+    event_id: Id of this recall.
+    at_ms: When it was decided, milliseconds since 1970 UTC.
+    job_id: uuid5 of the idempotency key; the key of every record of the job.
+    replay_id: Replay that made it; null for the job's own run.
+    approval_id: Id of the approval that is taken back.
+    asset_sha256: Asset.
+    defects: Failure modes of the catalogue that were found.
+    ruleset_id: Ruleset that found it wrong; null where a person did.
+    recovery_id: Recovery this belongs to.
+    who: Who decided.
+    why: Why.
+    """
+
+    event_id: str
+    at_ms: int
+    job_id: str
+    replay_id: str | None = None
+    approval_id: str
+    asset_sha256: str
+    defects: tuple[str, ...]
+    ruleset_id: str | None = None
+    recovery_id: str | None = None
+    who: str
+    why: str
+
+    def __post_init__(self) -> None:
+        matches(
+            "AssetRecalled.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+        )
+        within("AssetRecalled.at_ms", self.at_ms, 0, 9223372036854775807)
+        matches("AssetRecalled.job_id", self.job_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        if self.replay_id is not None:
+            matches("AssetRecalled.replay_id", self.replay_id, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+        matches(
+            "AssetRecalled.approval_id",
+            self.approval_id,
+            r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+        )
+        matches("AssetRecalled.asset_sha256", self.asset_sha256, r"[0-9a-f]{64}")
+        sized("AssetRecalled.defects", self.defects, None, 64)
+        if self.ruleset_id is not None:
+            matches("AssetRecalled.ruleset_id", self.ruleset_id, r"[0-9a-f]{64}")
+        if self.recovery_id is not None:
+            matches("AssetRecalled.recovery_id", self.recovery_id, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+        sized("AssetRecalled.who", self.who, 1, 200)
+        sized("AssetRecalled.why", self.why, None, 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1295,6 +1459,50 @@ class PromptSubmitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryChanged:
+    """A recovery took a step; the key is its id.
+
+    event_id: Id of this step.
+    at_ms: When it was decided, milliseconds since 1970 UTC.
+    recovery_id: Recovery.
+    step: Step that was reached.
+    plan: Canonical JSON: which assets, how they are replayed, the bar, batches, pauses and the guard.
+    replay_id: Its replay.
+    hold_id: Hold on what the replay makes.
+    numbers: The figures that made the step.
+    who: Who decided.
+    why: Why.
+    """
+
+    event_id: str
+    at_ms: int
+    recovery_id: str
+    step: RecoveryStep
+    plan: str
+    replay_id: str | None = None
+    hold_id: str | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float])
+    who: str
+    why: str
+
+    def __post_init__(self) -> None:
+        matches(
+            "RecoveryChanged.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+        )
+        within("RecoveryChanged.at_ms", self.at_ms, 0, 9223372036854775807)
+        matches("RecoveryChanged.recovery_id", self.recovery_id, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+        sized("RecoveryChanged.plan", self.plan, None, 200000)
+        if self.replay_id is not None:
+            matches("RecoveryChanged.replay_id", self.replay_id, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+        if self.hold_id is not None:
+            sized("RecoveryChanged.hold_id", self.hold_id, 1, 100)
+        for value in self.numbers.values():
+            within("RecoveryChanged.numbers", value, None, None)
+        sized("RecoveryChanged.who", self.who, 1, 200)
+        sized("RecoveryChanged.why", self.why, None, 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderProgress:
     """What a render worker is at; the key is the worker.
 
@@ -1350,6 +1558,50 @@ class RenderRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayChanged:
+    """A replay took a step; written in the transaction of the requests it counts. The key is its id.
+
+    event_id: Id of this step.
+    at_ms: When it was decided, milliseconds since 1970 UTC.
+    replay_id: Replay.
+    state: Where it stands.
+    plan: Canonical JSON of the plan: source, ranges, conditions, what to render with, counts and estimates.
+    plan_sha256: sha256 of the plan.
+    positions: How far each partition of the source was read.
+    sent: Jobs requested so far.
+    skipped: Records that met the conditions and were left out: repeats, or at the cap of replays.
+    who: Who decided.
+    why: Why.
+    """
+
+    event_id: str
+    at_ms: int
+    replay_id: str
+    state: ReplayState
+    plan: str
+    plan_sha256: str
+    positions: tuple[ReplayPosition, ...]
+    sent: int
+    skipped: int
+    who: str
+    why: str
+
+    def __post_init__(self) -> None:
+        matches(
+            "ReplayChanged.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+        )
+        within("ReplayChanged.at_ms", self.at_ms, 0, 9223372036854775807)
+        matches("ReplayChanged.replay_id", self.replay_id, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+        sized("ReplayChanged.plan", self.plan, None, 200000)
+        matches("ReplayChanged.plan_sha256", self.plan_sha256, r"[0-9a-f]{64}")
+        sized("ReplayChanged.positions", self.positions, None, 1000)
+        within("ReplayChanged.sent", self.sent, 0, 9223372036854775807)
+        within("ReplayChanged.skipped", self.skipped, 0, 9223372036854775807)
+        sized("ReplayChanged.who", self.who, 1, 200)
+        sized("ReplayChanged.why", self.why, None, 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayRequested:
     """An operator wants a job rendered again.
 
@@ -1363,6 +1615,7 @@ class ReplayRequested:
     who: Who asked.
     why: Why.
     origin: Record that was replayed; null where it was chosen by job id.
+    count: How many times the job has been replayed, this time included.
     """
 
     event_id: str
@@ -1375,6 +1628,7 @@ class ReplayRequested:
     who: str
     why: str
     origin: Origin | None = None
+    count: int = 1
 
     def __post_init__(self) -> None:
         matches(
@@ -1386,6 +1640,7 @@ class ReplayRequested:
             matches("ReplayRequested.engine", self.engine, r"[a-z0-9][a-z0-9.-]{0,63}")
         sized("ReplayRequested.who", self.who, 1, 200)
         sized("ReplayRequested.why", self.why, None, 1000)
+        within("ReplayRequested.count", self.count, 1, 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1426,6 +1681,12 @@ class RolloutChanged:
     numbers: The figures that made the decision.
     reason: Why, in words.
     who: Who or what decided.
+    stages: Shares of the stages in order, percent.
+    stage: Number of the stage in force, from 0.
+    guards: What must not become worse.
+    alpha: Most that the chance of a false alarm may be over the whole roll-out.
+    min_jobs: Jobs with a verdict that each arm needs in a stage before it may advance.
+    paired_share: Share of jobs that are rendered through both arms.
     """
 
     event_id: str
@@ -1438,6 +1699,12 @@ class RolloutChanged:
     numbers: Mapping[str, float] = field(default_factory=dict[str, float])
     reason: str
     who: str
+    stages: tuple[int, ...] = ()
+    stage: int = 0
+    guards: tuple[Guard, ...] = ()
+    alpha: float = 0.05
+    min_jobs: int = 0
+    paired_share: float = 0.0
 
     def __post_init__(self) -> None:
         matches(
@@ -1452,6 +1719,12 @@ class RolloutChanged:
             within("RolloutChanged.numbers", value, None, None)
         sized("RolloutChanged.reason", self.reason, None, 1000)
         sized("RolloutChanged.who", self.who, 1, 200)
+        sized("RolloutChanged.stages", self.stages, None, 32)
+        within("RolloutChanged.stage", self.stage, 0, 31)
+        sized("RolloutChanged.guards", self.guards, None, 32)
+        within("RolloutChanged.alpha", self.alpha, 0, 1)
+        within("RolloutChanged.min_jobs", self.min_jobs, 0, 10000000)
+        within("RolloutChanged.paired_share", self.paired_share, 0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -1506,6 +1779,42 @@ class RulesetPublished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShareChanged:
+    """A page was shared or its sharing revoked; the key is its id.
+
+    event_id: Id of this change.
+    at_ms: When it was decided, milliseconds since 1970 UTC.
+    share_id: sha256 of the page: its address in the store.
+    title: Title of the page.
+    size_bytes: Size of the page.
+    job_ids: Jobs that it shows.
+    active: True while it is shared.
+    who: Who decided.
+    why: Why.
+    """
+
+    event_id: str
+    at_ms: int
+    share_id: str
+    title: str
+    size_bytes: int
+    job_ids: tuple[str, ...]
+    active: bool
+    who: str
+    why: str
+
+    def __post_init__(self) -> None:
+        matches("ShareChanged.event_id", self.event_id, r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+        within("ShareChanged.at_ms", self.at_ms, 0, 9223372036854775807)
+        matches("ShareChanged.share_id", self.share_id, r"[0-9a-f]{64}")
+        sized("ShareChanged.title", self.title, None, 300)
+        within("ShareChanged.size_bytes", self.size_bytes, 0, 9223372036854775807)
+        sized("ShareChanged.job_ids", self.job_ids, None, 1000)
+        sized("ShareChanged.who", self.who, 1, 200)
+        sized("ShareChanged.why", self.why, None, 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TouchUpReported:
     """A designer had to mend a delivered asset by hand.
 
@@ -1543,6 +1852,7 @@ Event = (
     | AssetHeld
     | AssetLabelled
     | AssetLook
+    | AssetRecalled
     | AssetRejected
     | DeadLetter
     | HoldChanged
@@ -1551,13 +1861,16 @@ Event = (
     | PromptRefused
     | PromptSeen
     | PromptSubmitted
+    | RecoveryChanged
     | RenderProgress
     | RenderRequested
+    | ReplayChanged
     | ReplayRequested
     | ReviewRequested
     | RolloutChanged
     | RulesetActivated
     | RulesetPublished
+    | ShareChanged
     | TouchUpReported
 )
 """Any record that travels on a topic."""
