@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Final, Self, cast
@@ -15,7 +16,7 @@ from broker.settings import Settings
 from rules.ruleset import Ruleset, from_document
 from schemas import catalogue
 from schemas.errors import BadConfig, Fatal, Poison, Transient
-from schemas.events import Event, HoldChanged, RulesetActivated, RulesetPublished
+from schemas.events import Event, HoldChanged, RolloutChanged, RulesetActivated, RulesetPublished
 from schemas.registry import codec_for
 
 POLL_S: Final = 0.2
@@ -28,6 +29,10 @@ DECODE_TRIES: Final = 30
 DECODE_PAUSE_S: Final = 2.0
 """About a minute of pauses while a registry is away; then the follower ends."""
 ACTIVE_KEY: Final = "active"
+MAX_PARSED: Final = 8
+"""Rulesets kept parsed: the active one, both arms of a roll-out, and former ones that attempts under way still name."""
+MAX_REFUSED: Final = 100
+"""Unusable rulesets remembered, so that each is logged once and not for every record that names it."""
 
 OnChange = Callable[[str, Event | None], None]
 
@@ -177,13 +182,15 @@ class Broadcast:
 
 
 class RulesetTable:
-    """The ruleset that decides now, parsed once. Safe to share between threads."""
+    """The ruleset that decides now, and others by id; each parsed once. Safe to share between threads."""
 
     def __init__(self, broadcast: Broadcast) -> None:
         self._broadcast = broadcast
         self._lock = threading.Lock()
         self._seen: Mapping[str, Event] | None = None
         self._current: Ruleset | None = None
+        self._parsed: OrderedDict[str, Ruleset] = OrderedDict()
+        self._refused: dict[str, Event | None] = {}
 
     def current(self) -> Ruleset:
         """The active ruleset; a broken one is logged once and the former stays.
@@ -194,32 +201,70 @@ class RulesetTable:
             snapshot = self._broadcast.snapshot()
             if snapshot is not self._seen:
                 self._seen = snapshot
-                self._current = self._read(snapshot) or self._current
+                self._current = self._active(snapshot) or self._current
             if self._current is None:
                 raise Transient("no ruleset is active; run `presscheck up`, or publish one and activate it")
             return self._current
 
-    def _read(self, snapshot: Mapping[str, Event]) -> Ruleset | None:
+    def named(self, ruleset_id: str) -> Ruleset | None:
+        """A published ruleset; None, logged once, where it was never published or is broken."""
+        with self._lock:
+            return self._find(self._broadcast.snapshot(), ruleset_id)
+
+    def _active(self, snapshot: Mapping[str, Event]) -> Ruleset | None:
         active = snapshot.get(ACTIVE_KEY)
         if not isinstance(active, RulesetActivated):
             return None
         if self._current is not None and self._current.id == active.ruleset_id:
             return self._current
+        found = self._find(snapshot, active.ruleset_id)
         log = structlog.get_logger(__name__).bind(ruleset_id=active.ruleset_id)
-        published = snapshot.get(active.ruleset_id)
-        if not isinstance(published, RulesetPublished):
-            log.error("the active ruleset was never published: the former stays")
+        if found is None:
+            log.error("the active ruleset cannot be used: the former stays")
+        else:
+            log.info("ruleset in force", who=active.who)
+        return found
+
+    def _find(self, snapshot: Mapping[str, Event], ruleset_id: str) -> Ruleset | None:
+        if (known := self._parsed.get(ruleset_id)) is not None:
+            self._parsed.move_to_end(ruleset_id)
+            return known
+        published = snapshot.get(ruleset_id)
+        if ruleset_id in self._refused and self._refused[ruleset_id] is published:
             return None
         try:
-            ruleset = from_document(published.document)
+            ruleset = self._parse(published, ruleset_id)
         except (BadConfig, Poison) as e:
-            log.error("the active ruleset is broken: the former stays", error=str(e))  # noqa: TRY400
+            log = structlog.get_logger(__name__).bind(ruleset_id=ruleset_id)
+            log.error("the ruleset cannot be used", error=str(e))  # noqa: TRY400
+            if len(self._refused) >= MAX_REFUSED:
+                self._refused.clear()
+            self._refused[ruleset_id] = published
             return None
-        if ruleset.id != active.ruleset_id:
-            log.error("the document is not the ruleset it says: the former stays", is_really=ruleset.id)
-            return None
-        log.info("ruleset in force", who=active.who)
+        self._parsed[ruleset_id] = ruleset
+        if len(self._parsed) > MAX_PARSED:
+            self._parsed.popitem(last=False)
         return ruleset
+
+    @staticmethod
+    def _parse(published: Event | None, ruleset_id: str) -> Ruleset:
+        if not isinstance(published, RulesetPublished):
+            raise Poison("it was never published")
+        ruleset = from_document(published.document)
+        if ruleset.id != ruleset_id:
+            raise Poison(f"its document is ruleset {ruleset.id}")
+        return ruleset
+
+
+class RolloutTable:
+    """Where every roll-out stands."""
+
+    def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
+
+    def current(self) -> Mapping[str, RolloutChanged]:
+        """The newest step of each roll-out by its id, those that have ended included."""
+        return {k: e for k, e in self._broadcast.snapshot().items() if isinstance(e, RolloutChanged)}
 
 
 class HoldTable:
@@ -236,6 +281,11 @@ class HoldTable:
 def follow_rulesets(settings: Settings) -> Broadcast:
     """A follower of topic `rulesets`, not started yet."""
     return Broadcast(settings, catalogue.RULESETS)
+
+
+def follow_rollouts(settings: Settings) -> Broadcast:
+    """A follower of topic `rollouts`, not started yet."""
+    return Broadcast(settings, catalogue.ROLLOUTS)
 
 
 def follow_holds(settings: Settings) -> Broadcast:

@@ -7,13 +7,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from broker.broadcast import ACTIVE_KEY, Broadcast, HoldTable, RulesetTable
+from broker.broadcast import ACTIVE_KEY, Broadcast, HoldTable, RolloutTable, RulesetTable
 from broker.settings import Settings
 from rules.ruleset import Ruleset, load_ruleset
 from schemas import ids
 from schemas.codec import Codec, LockedIds
 from schemas.errors import Fatal, Transient
-from schemas.events import Event, HoldChanged, HoldScope, RulesetActivated, RulesetPublished
+from schemas.events import (
+    Event,
+    HoldChanged,
+    HoldScope,
+    RolloutChanged,
+    RolloutState,
+    RulesetActivated,
+    RulesetPublished,
+)
 from tests.conftest import MakeTopic
 from tests.integration.streams_support import send
 from tests.unit.rules import samples
@@ -135,3 +143,37 @@ def test_a_follower_that_ended_says_so_to_whoever_asks(settings: Settings, topic
             following.wait_ready(READY_S)
         with pytest.raises(Fatal, match="followed no more"):
             HoldTable(following).active()
+
+
+def test_rulesets_are_found_by_name_whether_active_or_not(settings: Settings, make_topic: MakeTopic) -> None:
+    topic = make_topic("rulesets", compacted=True)
+    other = load_ruleset(samples.changed("verdict.yml", "cast_max: 45", "cast_max: 44"))
+    with Broadcast(settings, topic) as following:
+        following.wait_ready(READY_S)
+        table = RulesetTable(following)
+        assert table.named(other.id) is None
+        send(settings, topic, [published(other, "{")])
+        until("it was read", lambda: other.id in following.snapshot(), APPLIED_S)
+        assert table.named(other.id) is None
+        send(settings, topic, [published(other)])
+        until("it is found", lambda: table.named(other.id) == other, APPLIED_S)
+        assert table.named(other.id) is table.named(other.id)
+
+
+def test_where_every_roll_out_stands(settings: Settings, make_topic: MakeTopic) -> None:
+    topic = make_topic("rollouts", compacted=True)
+    step = RolloutChanged(
+        event_id=ids.event_id("r", "test"),
+        at_ms=1,
+        rollout_id="r",
+        state=RolloutState.RUNNING,
+        stable_ruleset_id="a" * 64,
+        candidate_ruleset_id="b" * 64,
+        percent=5,
+        reason="test",
+        who="test",
+    )
+    with Broadcast(settings, topic) as following:
+        following.wait_ready(READY_S)
+        send(settings, topic, [("r", CODEC.encode(step))])
+        until("it is seen", lambda: RolloutTable(following).current() == {"r": step}, APPLIED_S)
