@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka import KafkaException
-
-from broker import clients
-from broker.broadcast import ACTIVE_KEY, follow_rulesets
+from broker.admin import admin_client, ensure_topics, partitions
 from broker.settings import Settings
+from ops.ruleset_topic import Published, Record, activation_records, change_topic, parsed, read_topic
 from rules.ruleset import Ruleset, load_ruleset
-from schemas import catalogue, ids
+from schemas import ids
+from schemas.catalogue import render_topic
 from schemas.errors import BadConfig
-from schemas.events import Event, RulesetActivated, RulesetPublished
-from schemas.registry import codec_for
+from schemas.events import Lane, RulesetActivated, RulesetPublished
 
 STAGE: Final = "ops"
-READ_S: Final = 30.0
-WRITE_S: Final = 30.0
 SUFFIXES: Final = frozenset({".yml", ".yaml"})
 MAX_FILE_BYTES: Final = 1_000_000
 PACKAGED: Final = Path(__file__).parent / "default_config"
@@ -26,6 +23,15 @@ PACKAGED: Final = Path(__file__).parent / "default_config"
 IN_CHECKOUT: Final = Path(__file__).parent.parent / "config"
 LAST_OF_CONFIG: Final = "ruleset-of-config"
 """In the state folder: id of the ruleset that `config/` held when the stack was last started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """What a change did: the ruleset it was about, the one that was active before, and whether it was published."""
+
+    ruleset_id: str
+    former_id: str | None
+    was_known: bool
 
 
 def config_folder(config_dir: Path) -> Path:
@@ -51,17 +57,16 @@ def read_config(config_dir: Path) -> Ruleset:
 
 def active_id(settings: Settings) -> str | None:
     """Id of the ruleset that decides now; None where none was ever active. Raises Transient."""
-    with follow_rulesets(settings) as followed:
-        followed.wait_ready(READ_S)
-        event = followed.snapshot().get(ACTIVE_KEY)
-    return event.ruleset_id if isinstance(event, RulesetActivated) else None
+    return read_topic(settings).active_id
 
 
-def publish(settings: Settings, ruleset: Ruleset, *, who: str, at_ms: int, activate: bool) -> None:
+def publish(settings: Settings, ruleset: Ruleset, *, who: str, at_ms: int, activate: bool) -> Changed:
     """Write a ruleset to topic `rulesets`, and where asked make it the one that decides, in one transaction.
 
-    Raises Transient or Fatal where the broker does not take it.
+    The topics of its engines are there before the first stage may want them. Raises Transient or Fatal where the
+    broker does not take it.
     """
+    _make_topics(settings, ruleset)
     published = RulesetPublished(
         event_id=ids.event_id(ruleset.id, STAGE, f"published {at_ms}"),
         at_ms=at_ms,
@@ -69,22 +74,72 @@ def publish(settings: Settings, ruleset: Ruleset, *, who: str, at_ms: int, activ
         document=ruleset.document,
         who=who,
     )
-    records: list[tuple[str, Event]] = [(ruleset.id, published)]
-    if activate:
-        activated = RulesetActivated(
-            event_id=ids.event_id(ruleset.id, STAGE, f"activated {at_ms}"), at_ms=at_ms, ruleset_id=ruleset.id, who=who
-        )
-        records.append((ACTIVE_KEY, activated))
-    codec = codec_for(settings.schema_registry_url)
-    producer = clients.producer(settings, transactional_id="ops-rulesets")
-    try:
-        producer.init_transactions(WRITE_S)
-        producer.begin_transaction()
-        for key, event in records:
-            producer.produce(catalogue.RULESETS, key=key.encode(), value=codec.encode(event))
-        producer.commit_transaction(WRITE_S)
-    except KafkaException as e:
-        raise clients.classed(e, "publish a ruleset") from e
+
+    def records(now: Published) -> list[Record]:
+        known = ruleset.id in now.rulesets and now.rulesets[ruleset.id].document == ruleset.document
+        active = activate and now.active_id != ruleset.id
+        return [
+            *([] if known else [(ruleset.id, published)]),
+            *(activation_records(now, _activated(now, ruleset.id, who, at_ms)) if active else []),
+        ]
+
+    now = change_topic(settings, records)
+    return Changed(ruleset_id=ruleset.id, former_id=now.active_id, was_known=ruleset.id in now.rulesets)
+
+
+def activate(settings: Settings, ruleset_id: str, *, who: str, at_ms: int) -> Changed:
+    """Make a published ruleset (its whole id) the one that decides; nothing is written where it does already.
+
+    Raises BadConfig where it was never published or cannot be used, Transient or Fatal as publish does.
+    """
+
+    def records(now: Published) -> list[Record]:
+        _make_topics(settings, parsed(now.find(ruleset_id)))
+        return [] if now.active_id == ruleset_id else activation_records(now, _activated(now, ruleset_id, who, at_ms))
+
+    now = change_topic(settings, records)
+    return Changed(ruleset_id=ruleset_id, former_id=now.active_id, was_known=True)
+
+
+def roll_back(settings: Settings, *, who: str, at_ms: int) -> Changed:
+    """Make the ruleset decide that decided before. Raises BadConfig where there was none, else as activate does."""
+    chosen: list[str] = []
+
+    def records(now: Published) -> list[Record]:
+        former = now.former()
+        if former is None:
+            raise BadConfig("no other ruleset was active before", mend="name one: presscheck rules activate ID")
+        parsed(now.find(former))
+        chosen.append(former)
+        return activation_records(now, _activated(now, former, who, at_ms))
+
+    now = change_topic(settings, records)
+    return Changed(ruleset_id=chosen[0], former_id=now.active_id, was_known=True)
+
+
+def resolve(settings: Settings, name: str) -> Ruleset:
+    """The ruleset that a person means: `active`, the beginning of a published id, or a folder of files.
+
+    Raises BadConfig naming the nearest right name, or file and line.
+    """
+    folder = Path(name)
+    if folder.is_dir() or "/" in name or "\\" in name:
+        if not folder.is_dir():
+            raise BadConfig(f"there is no folder {name}", mend="give a folder with pipeline.yml, or an id")
+        return read_config(folder)
+    return parsed(read_topic(settings).find(name))
+
+
+def _activated(now: Published, ruleset_id: str, who: str, at_ms: int) -> RulesetActivated:
+    before = "" if now.active is None else now.active.event_id
+    event_id = ids.event_id(ruleset_id, STAGE, f"activated {at_ms} after {before}")
+    return RulesetActivated(event_id=event_id, at_ms=at_ms, ruleset_id=ruleset_id, who=who)
+
+
+def _make_topics(settings: Settings, ruleset: Ruleset) -> None:
+    wanted = {render_topic(engine, lane) for engine in ruleset.engines for lane in Lane}
+    if not wanted <= partitions(admin_client(settings)).keys():
+        ensure_topics(settings, ruleset.engines)
 
 
 def bring_into_force(settings: Settings, ruleset: Ruleset, *, who: str, at_ms: int) -> bool:
