@@ -93,6 +93,8 @@ def mixed_words(text: str) -> Iterator[tuple[int, int]]:
 
 def hidden(text: str) -> Iterator[tuple[int, int]]:
     """Zero-width characters where none belongs: beside nothing that joins."""
+    if text.isascii():
+        return
     for i, char in enumerate(text):
         if char in ZERO_WIDTH and not any(_joins(text[j]) for j in (i - 1, i + 1) if 0 <= j < len(text)):
             yield i, i + 1
@@ -100,6 +102,8 @@ def hidden(text: str) -> Iterator[tuple[int, int]]:
 
 def bidi(text: str) -> Iterator[tuple[int, int]]:
     """Marks that turn the direction of text."""
+    if text.isascii():
+        return
     for i, char in enumerate(text):
         if char in BIDI:
             yield i, i + 1
@@ -107,6 +111,8 @@ def bidi(text: str) -> Iterator[tuple[int, int]]:
 
 def without_hidden(text: str) -> str:
     """NFC without marks of direction, and without zero-width characters where none belongs."""
+    if text.isascii():
+        return text
     drop = {start for start, _ in hidden(text)} | {start for start, _ in bidi(text)}
     return unicodedata.normalize("NFC", "".join(c for i, c in enumerate(text) if i not in drop))
 

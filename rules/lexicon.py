@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
 
 from rules.tree import Node
+from rules.word_starts import WordStarts, one_list, word_starts
 from schemas.events import FileRole, Risk
 
 
@@ -82,7 +83,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lexicon:
-    """All of sanity.yml."""
+    """All of sanity.yml. `starts` tells which of `tags`, by number, are worth looking for in a text."""
 
     prompt_max_chars: int
     phrase_max_chars: int
@@ -91,6 +92,7 @@ class Lexicon:
     contradictions: tuple[Contradiction, ...]
     trademarks: tuple[str, ...]
     other_text_tags: tuple[str, ...]
+    starts: WordStarts = field(compare=False)
 
     @property
     def tag_names(self) -> frozenset[str]:
@@ -100,7 +102,7 @@ class Lexicon:
 
 def find_words(words: tuple[str, ...], text: str) -> Iterator[tuple[int, int]]:
     """Spans of any of the words in a text, whole words only, in any case."""
-    if words:
+    if words and one_list(words).may_hold(0, text):
         for match in _pattern(words).finditer(text):
             yield match.span()
 
@@ -134,6 +136,7 @@ def parse_lexicon(root: Node) -> Lexicon:
         contradictions=tuple(_contradiction(n, names) for n in f["contradictions"].items()),
         trademarks=f["trademarks"].texts(),
         other_text_tags=f["other_text_tags"].choices([t.name for t in tags], "tag"),
+        starts=word_starts([t.words for t in tags]),
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+_DATA: Final = re.compile(r"[\d@]")
+"""What every find holds one of."""
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}(?!\w)", re.IGNORECASE)
 _ROLE: Final = re.compile(
     r"(?:info|hello|hi|hey|sales|contact|support|press|jobs|office|mail|shop|orders|bookings?|team|help|events?)@",
@@ -34,6 +36,8 @@ class PersonalData:
 
 def find_personal(text: str) -> Iterator[PersonalData]:
     """Every find in order of kind: cards, accounts, social security numbers, mailboxes, telephones."""
+    if _DATA.search(text) is None:
+        return
     for match in _CARD.finditer(text):
         if luhn(match.group()):
             yield PersonalData(*match.span(), "a card number", secret=True)

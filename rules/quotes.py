@@ -22,6 +22,7 @@ PAIRS: Final = {
 }
 """Opening marks with what closes them. The straight and the single ones are handled on their own."""
 SINGLE: Final = {"'": "'’", "‘": "’'", "‚": "‘’"}
+_MARK: Final = re.compile(f'["{"".join([*SINGLE, *PAIRS])}]')
 _OPENS_AFTER: Final = frozenset("([{<:;,-–—/=>")
 _CLOSES_BEFORE: Final = frozenset(")]}>.,:;!?-–—/…")
 _ELISION: Final = re.compile(r"['‘’](?:tis|twas|n|em|til|cause|round|bout|cuz|\d0s)\b", re.IGNORECASE)
@@ -67,7 +68,8 @@ def find_quotes(text: str) -> Quoted:
     quotes: list[Quote] = []
     unclosed: list[int] = []
     i = 0
-    while i < len(text):
+    while mark := _MARK.search(text, i):
+        i = mark.start()
         closer = _closer(text, i)
         if closer is None:
             i += 1
@@ -94,11 +96,9 @@ def _closer(text: str, i: int) -> int | None:
             return None
         end = _close_single(text, i)
         return None if end < 0 else end
-    if char in PAIRS:
-        if char == "»" and not _may_open(text, i):
-            return None
-        return min((p for c in PAIRS[char] if (p := text.find(c, i + 1)) >= 0), default=-1)
-    return None
+    if char == "»" and not _may_open(text, i):
+        return None
+    return min((p for c in PAIRS[char] if (p := text.find(c, i + 1)) >= 0), default=-1)
 
 
 def _may_open(text: str, i: int) -> bool:

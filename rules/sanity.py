@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from rules.brands import Brand
@@ -184,12 +185,15 @@ def _word_tags(job: Job, quoted: Quoted, ruleset: Ruleset, lane: Lane, notes: _N
     # What refuses a prompt is also looked for behind letters of other scripts.
     plain, disguised = _look(composed(job.prompt), quoted), _look(skeleton(job.prompt), quoted)
     texts = [(composed(t), skeleton(t)) for t in job.required_text]
-    for words in ruleset.lexicon.tags:
+    may_hold = ruleset.lexicon.starts.may_hold
+    for number, words in enumerate(ruleset.lexicon.tags):
         risk = words.critical_risk if lane is Lane.CRITICAL else words.risk
         refusing = risk is Risk.REFUSED
         look = disguised if refusing else plain
-        for start, end in words.find(look.view.text if words.in_quotes else look.bare):
-            notes.tag(words.name, *look.view.span(start, end), risk, words.reason)
+        text = look.view.text if words.in_quotes else look.bare
+        if may_hold(number, text):
+            for start, end in words.find(text):
+                notes.tag(words.name, *look.view.span(start, end), risk, words.reason)
         if words.in_quotes:
             for pair in texts:
                 view = pair[refusing]
@@ -200,9 +204,8 @@ def _word_tags(job: Job, quoted: Quoted, ruleset: Ruleset, lane: Lane, notes: _N
 
 def _marks(job: Job, brand: Brand | None, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
     """Names of others, which may be refused, and the brand's own logo, which needs its file."""
-    own = {n.casefold() for n in (*brand.own_names, *brand.allowed_text)} if brand else set[str]()
     refused = brand.refused_words if brand else ()
-    watched = tuple(t for t in ruleset.lexicon.trademarks if t.casefold() not in own and t not in refused)
+    watched = _watched(ruleset.lexicon.trademarks, (*brand.own_names, *brand.allowed_text) if brand else (), refused)
     for where, view in _everything(job):
         for start, end in find_words(refused, view.text):
             a, b = view.span(start, end)
@@ -216,6 +219,13 @@ def _marks(job: Job, brand: Brand | None, ruleset: Ruleset, lane: Lane, notes: _
         for start, end in find_words(brand.logo_names, view.text):
             risk = Risk.LOW if has_file else Risk.HIGH if lane is Lane.CRITICAL else Risk.MEDIUM
             notes.tag("brand-logo", *view.span(start, end), risk)
+
+
+@lru_cache(maxsize=256)
+def _watched(trademarks: tuple[str, ...], own: tuple[str, ...], refused: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of others that nobody refuses: not the brand's own, nor what it must not hold."""
+    named = {n.casefold() for n in own}
+    return tuple(t for t in trademarks if t.casefold() not in named and t not in refused)
 
 
 def _mark(notes: _Notes, name: str, where: str, span: tuple[int, int], view: View, risk: Risk, reason: str) -> None:
