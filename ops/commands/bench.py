@@ -293,3 +293,33 @@ def inspect(
         print_json({name: asdict(figure) for name, figure in figures.items()})
     else:
         inspect_tables.show_speed(figures, left_out=easyocr and not has_easyocr())
+
+
+@app.command("rollout")
+def rollout(
+    runs: Annotated[int, typer.Option("--runs", min=1, max=100_000, help="Roll-outs of each scenario.")] = 2000,
+    min_jobs: Annotated[int, typer.Option("--min-jobs", min=20, max=10_000, help="Verdicts that end a stage.")] = 200,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the streams.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Processes that play.")] = 1,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw how soon, as an SVG.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How often rules take sound roll-outs back, and how soon bad ones, looking after every verdict.
+
+    Exits with 1 where ours shows more false alarms than its alpha. 2,000 roll-outs take some minutes.
+    """
+    from ops.bench import rollout as simulated
+    from ops.bench.rollout_plot import draw
+    from ops.bench.rollout_rules import OURS, OURS_MARGIN
+
+    total = runs * len(simulated.Scenario)
+    played = list(progress(simulated.measure(runs, min_jobs, seed, jobs), total, "rolled out"))
+    rows = simulated.summed(played)
+    if plot:
+        plot.write_text(draw(played), encoding="utf-8")
+    if as_json:
+        print_json([asdict(row) for row in rows])
+    else:
+        simulated.show(rows, min_jobs)
+    if not simulated.holds(rows, (OURS, OURS_MARGIN)):
+        raise typer.Exit(EXIT_FINDING)

@@ -1,0 +1,191 @@
+"""Roll-outs by simulation: how often a rule takes a sound one back, and how soon a bad one, on the same streams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from multiprocessing import get_context
+from typing import Final
+
+import numpy as np
+
+from ops.bench.intervals import Share, wilson
+from ops.bench.rollout_rules import Counts, rules
+from ops.console import out, print_table
+
+ALPHA: Final = 0.05
+BASE: Final = 0.10
+"""Artifact rate of the stable arm."""
+HARM: Final = 0.10
+STAGES: Final = (0.01, 0.05, 0.25, 0.5)
+"""Shares of the candidate; at 100 % there is nothing to compare with."""
+DRIFT: Final = (0.05, 0.10, 0.20, 0.30)
+"""Rates of both arms in each stage, in a stream that becomes harder."""
+CHUNK: Final = 4
+
+
+class Scenario(StrEnum):
+    """What is true of the candidate."""
+
+    SAME = "no difference"
+    DRIFT = "no difference, and the stream drifts"
+    WORSE = "+10 points from the first job on"
+    LATE = "+10 points from the third stage on"
+
+    @property
+    def sound(self) -> bool:
+        """Whether taking it back is a false alarm."""
+        return self in {Scenario.SAME, Scenario.DRIFT}
+
+    def rates(self, stage: int) -> tuple[float, float]:
+        """Artifact rates of the stable arm and of the candidate in a stage."""
+        if self is Scenario.DRIFT:
+            return DRIFT[stage], DRIFT[stage]
+        harmed = self is Scenario.WORSE or (self is Scenario.LATE and stage >= 2)
+        return BASE, BASE + HARM * harmed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """Where a rule took a roll-out back: jobs since the harm began (since the start where there is none)."""
+
+    jobs: int
+    candidate_jobs: int
+    early: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One rule in one scenario. Jobs, until it was taken back, are of those alone that were; None where none was.
+
+    early: Roll-outs that were taken back before any harm; a false alarm as well.
+    """
+
+    scenario: str
+    rule: str
+    runs: int
+    taken_back: int
+    early: int
+    share: Share
+    jobs_p50: int | None
+    jobs_p95: int | None
+    candidate_p50: int | None
+    candidate_p95: int | None
+
+
+def play(scenario: Scenario, min_jobs: int, seed: Sequence[int]) -> Mapping[str, Alarm | None]:
+    """One roll-out through all stages, each until the candidate has `min_jobs` verdicts; every rule looks after each.
+
+    A rule that took it back looks no further; the others see the stream to its end.
+    """
+    rng = np.random.default_rng(list(seed))
+    looking = dict(rules(ALPHA, len(STAGES), base=BASE, harm=HARM, share=STAGES[0]))
+    found: dict[str, Alarm | None] = dict.fromkeys(looking)
+    counts, before, harmed = Counts(), (0, 0), scenario.sound
+    for stage, share in enumerate(STAGES):
+        stable, candidate = scenario.rates(stage)
+        if not harmed and candidate > stable:
+            before, harmed = (sum(counts.jobs), counts.jobs[1]), True
+        if stage:
+            for rule in looking.values():
+                rule.next_stage()
+        for tried, bad in _verdicts(rng, share, stable, candidate, min_jobs):
+            counts.jobs[tried] += 1
+            counts.bad[tried] += bad
+            for name in [n for n, r in looking.items() if r.see(candidate=tried, bad=bad, counts=counts)]:
+                found[name] = Alarm(
+                    jobs=sum(counts.jobs) - before[0], candidate_jobs=counts.jobs[1] - before[1], early=not harmed
+                )
+                del looking[name]
+    return found
+
+
+def _verdicts(
+    rng: np.random.Generator, share: float, stable: float, candidate: float, min_jobs: int
+) -> Iterator[tuple[bool, bool]]:
+    tried = 0
+    while tried < min_jobs:
+        arms = rng.random(512) < share
+        bad = rng.random(512) < np.where(arms, candidate, stable)
+        for arm, wrong in zip(arms.tolist(), bad.tolist(), strict=True):
+            yield arm, wrong
+            tried += arm
+            if tried == min_jobs:
+                return
+
+
+def measure(
+    runs: int, min_jobs: int, seed: int, processes: int
+) -> Iterator[tuple[Scenario, Mapping[str, Alarm | None]]]:
+    """Every roll-out of every scenario, as it ends."""
+    context = get_context("spawn")
+    with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
+        for number, scenario in enumerate(Scenario):
+            seeds = [(seed, number, run) for run in range(runs)]
+            for found in pool.map(partial(play, scenario, min_jobs), seeds, chunksize=CHUNK):
+                yield scenario, found
+
+
+def summed(played: Sequence[tuple[Scenario, Mapping[str, Alarm | None]]]) -> list[Row]:
+    """A row for each rule in each scenario."""
+    rows: list[Row] = []
+    for scenario in Scenario:
+        mine = [found for s, found in played if s is scenario]
+        for rule in mine[0] if mine else ():
+            alarms = [a for found in mine if (a := found[rule])]
+            timed = [a for a in alarms if not a.early]
+            rows.append(
+                Row(
+                    scenario=scenario.value,
+                    rule=rule,
+                    runs=len(mine),
+                    taken_back=len(alarms),
+                    early=len(alarms) - len(timed),
+                    share=wilson(len(alarms), len(mine)),
+                    jobs_p50=_quantile([a.jobs for a in timed], 0.5),
+                    jobs_p95=_quantile([a.jobs for a in timed], 0.95),
+                    candidate_p50=_quantile([a.candidate_jobs for a in timed], 0.5),
+                    candidate_p95=_quantile([a.candidate_jobs for a in timed], 0.95),
+                )
+            )
+    return rows
+
+
+def _quantile(values: Sequence[int], p: float) -> int | None:
+    return sorted(values)[min(len(values) - 1, int(p * len(values)))] if values else None
+
+
+def holds(rows: Sequence[Row], promise: Sequence[str]) -> bool:
+    """Whether no rule of `promise` shows, beyond its interval, more false alarms than alpha."""
+    sound = {s.value for s in Scenario if s.sound}
+    return all(r.share.low <= ALPHA for r in rows if r.rule in promise and r.scenario in sound)
+
+
+def show(rows: Sequence[Row], min_jobs: int) -> None:
+    """The rows for people, a table for each scenario."""
+    for scenario in Scenario:
+        mine = [r for r in rows if r.scenario == scenario.value]
+        print_table(
+            ("rule", ">taken back, %", ">too early", ">jobs p50", ">jobs p95", ">of the candidate p50", ">p95"),
+            [
+                (
+                    r.rule,
+                    f"{100 * r.share.hits / r.share.total:.1f} ({100 * r.share.low:.1f} to {100 * r.share.high:.1f})",
+                    None if scenario.sound else r.early,
+                    r.jobs_p50,
+                    r.jobs_p95,
+                    r.candidate_p50,
+                    r.candidate_p95,
+                )
+                for r in mine
+            ],
+            title=f"{scenario.value}: {mine[0].runs} roll-outs",
+        )
+    stages = ", ".join(f"{100 * share:g}" for share in STAGES)
+    out().print(
+        f"Stages of {stages} %, each until the candidate has {min_jobs} verdicts; {100 * BASE:g} % artifacts in the "
+        f"stable arm; alpha {ALPHA:g}. In brackets, 95 % Wilson intervals. All rules see the same streams."
+    )
