@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from rules.engines import EngineProfile
@@ -21,6 +21,7 @@ from schemas.events import (
     AssetApproved,
     AssetHeld,
     AssetRejected,
+    Assignment,
     Defect,
     Edit,
     HoldChanged,
@@ -33,6 +34,7 @@ from schemas.events import (
     PromptSubmitted,
     RenderRequest,
     RenderRequested,
+    ReplayCause,
     ReplayRequested,
     ReviewRequested,
     Rung,
@@ -42,27 +44,79 @@ from schemas.events import (
 SANITY: Final = "sanity"
 VALIDATION: Final = "validation"
 """Stage names, which also go into the ids of what the stages write."""
+PAIR: Final = "pair"
+"""Ends the replay id of the twin of a paired job."""
+SHADOW: Final = "shadow:"
+"""Begins the hold id under which twins end; no hold has it, so nothing lets them go."""
+ASKED_FOR: Final = "engine asked for"
 REASONS_MAX: Final = 64
+HOLD_ID_MAX: Final = 100
 
 
-def on_prompt(event: PromptSubmitted, ruleset: Ruleset, at_ms: int) -> RenderRequested | PromptRefused:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Where a job goes: the rule that chose, and the engine and its preset.
+
+    named: What the attempt gives as its rule.
+    profile: None where the job is refused, for `reasons`.
+    """
+
+    rule: Rule
+    named: str
+    preset: Preset
+    profile: EngineProfile | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A job and what goes before its own wishes."""
+
+    job: Job
+    lane: Lane
+    engine: str | None
+    preset: Preset | None = None
+
+
+def on_prompt(
+    event: PromptSubmitted, ruleset: Ruleset, at_ms: int, assignment: Assignment | None = None
+) -> RenderRequested | PromptRefused:
     """Routes a prompt or refuses it. Raises Poison where the job's id does not follow from its key."""
     _check_id(event.job)
-    return _start(event.event_id, event.job, ruleset, at_ms, lane=event.job.lane, engine=event.job.engine)
+    asked = _Asked(job=event.job, lane=event.job.lane, engine=event.job.engine)
+    return _start(ids.event_id(event.event_id, SANITY), asked, ruleset, at_ms, assignment=assignment)
+
+
+def on_paired(
+    event: PromptSubmitted, ruleset: Ruleset, at_ms: int, assignment: Assignment
+) -> RenderRequested | PromptRefused:
+    """The twin of a prompt in a roll-out's other arm: a run of its own with the same prompt and seed. Raises Poison."""
+    _check_id(event.job)
+    asked = _Asked(job=event.job, lane=event.job.lane, engine=event.job.engine)
+    event_id = ids.event_id(event.event_id, SANITY, PAIR)
+    replay_id = f"{assignment.rollout_id}.{PAIR}"
+    return _start(event_id, asked, ruleset, at_ms, replay_id=replay_id, assignment=replace(assignment, shadow=True))
 
 
 def on_replay(event: ReplayRequested, ruleset: Ruleset, at_ms: int) -> RenderRequested | PromptRefused:
-    """Starts a job afresh as an operator asked: attempt 0 of the replay, with the same seed. Raises Poison."""
+    """Starts a job afresh as an operator asked: attempt 0 of the replay, with the same seed. Raises Poison.
+
+    Replays take no part in roll-outs: what was chosen to be done again is no sample of the traffic.
+    """
     _check_id(event.job)
-    return _start(
-        event.event_id,
-        event.job,
-        ruleset,
-        at_ms,
+    asked = _Asked(
+        job=event.job,
         lane=event.lane or event.job.lane,
         engine=event.engine or event.job.engine,
         preset=event.preset,
+    )
+    return _start(
+        ids.event_id(event.event_id, SANITY),
+        asked,
+        ruleset,
+        at_ms,
         replay_id=event.replay_id,
+        replayed=ReplayCause(origin=event.origin, count=event.count, who=event.who, why=event.why),
     )
 
 
@@ -86,10 +140,18 @@ def on_rejected(event: AssetRejected, ruleset: Ruleset, at_ms: int) -> RenderReq
 def on_inspected(
     event: ImageInspected, ruleset: Ruleset, holds: Mapping[str, HoldChanged], at_ms: int
 ) -> AssetApproved | AssetRejected | ReviewRequested | AssetHeld:
-    """Judges an attempt: approve or hold it, send it back with a repair, or ask a person."""
+    """Judges an attempt: approve or hold it, send it back with a repair, or ask a person.
+
+    The twin of a paired job ends here, whatever the verdict.
+    """
     judgement = judge(event.inspection, event.rendering, event.request, ruleset)
     event_id = ids.event_id(event.event_id, VALIDATION)
     request, rendering = event.request, event.rendering
+    if request.assignment is not None and request.assignment.shadow:
+        hold = f"{SHADOW}{request.assignment.rollout_id}"[:HOLD_ID_MAX]
+        return AssetHeld(
+            event_id=event_id, at_ms=at_ms, request=request, rendering=rendering, judgement=judgement, hold_id=hold
+        )
     if judgement.verdict is Verdict.ACCEPT:
         hold = held_by(request, holds)
         if hold is not None:
@@ -137,73 +199,76 @@ def _check_id(job: Job) -> None:
 
 
 def _start(
-    cause: str,
-    job: Job,
+    event_id: str,
+    asked: _Asked,
     ruleset: Ruleset,
     at_ms: int,
     *,
-    lane: Lane,
-    engine: str | None,
-    preset: Preset | None = None,
     replay_id: str | None = None,
+    replayed: ReplayCause | None = None,
+    assignment: Assignment | None = None,
 ) -> RenderRequested | PromptRefused:
-    event_id = ids.event_id(cause, SANITY)
+    job, lane = asked.job, asked.lane
     finding = examine(job, ruleset, lane)
-    rule = _rule(job, finding, lane, ruleset)
-    request, reasons = _request(job, finding, rule, ruleset, lane=lane, engine=engine, preset=preset)
-    if request is None:
+    route = routed(job, finding, ruleset, lane=lane, engine=asked.engine, preset=asked.preset)
+    if route.profile is None:
         return PromptRefused(
             event_id=event_id,
             at_ms=at_ms,
             job=job,
             tags=finding.tags,
-            reasons=reasons[:REASONS_MAX],
+            reasons=route.reasons[:REASONS_MAX],
             ruleset_id=ruleset.id,
         )
-    return RenderRequested(event_id=event_id, at_ms=at_ms, request=replace(request, replay_id=replay_id))
-
-
-def _rule(job: Job, finding: Finding, lane: Lane, ruleset: Ruleset) -> Rule:
-    return ruleset.routing.choose(
-        facts_of(job, tags=finding.tags, risk=finding.risk, lane=lane, phrases=finding.text.phrases)
-    )
-
-
-def _request(
-    job: Job,
-    finding: Finding,
-    rule: Rule,
-    ruleset: Ruleset,
-    *,
-    lane: Lane,
-    engine: str | None,
-    preset: Preset | None,
-) -> tuple[RenderRequest | None, tuple[str, ...]]:
-    if finding.reasons or rule.engine is None:
-        return None, finding.reasons or (f"The routing rule {rule.name!r} refuses prompts like this one.",)
-    name = engine or rule.engine
-    profile = ruleset.engines.get(name)
-    if profile is None:
-        return None, (f"There is no engine {name!r}; {nearest(name, ruleset.engines)}",)
-    kind = preset or (rule.preset if engine is None else Preset.STANDARD)
+    profile, preset = route.profile, route.preset
     request = RenderRequest(
         job=job,
         attempt=0,
+        replay_id=replay_id,
         rung=Rung.FIRST,
         engine=profile.id,
         lane=lane,
         prompt=finding.prompt,
-        negative_prompt=_negative(job, rule, profile),
-        sampling=profile.preset(kind).sampling(kind, derived_seed(job.seed, 0)),
+        negative_prompt=_negative(job, route.rule, profile),
+        sampling=profile.preset(preset).sampling(preset, derived_seed(job.seed, 0)),
         text=finding.text,
         tags=finding.tags,
         risk=finding.risk,
-        rule=rule.name if engine is None else "engine asked for",
+        rule=route.named,
         ruleset_id=ruleset.id,
         cost_spent_usd=0,
+        assignment=assignment,
+        replayed=replayed,
     )
-    refusal = unusable(job.files, profile, ruleset.engines) or profile.refuses(request.sampling, request)
-    return (request, ()) if refusal is None else (None, (f"{refusal}.",))
+    return RenderRequested(event_id=event_id, at_ms=at_ms, request=request)
+
+
+def routed(
+    job: Job,
+    finding: Finding,
+    ruleset: Ruleset,
+    *,
+    lane: Lane,
+    engine: str | None = None,
+    preset: Preset | None = None,
+) -> Route:
+    """Where the rules send a job of which sanity found this; `engine` and `preset` go before what they say."""
+    rule = ruleset.routing.choose(
+        facts_of(job, tags=finding.tags, risk=finding.risk, lane=lane, phrases=finding.text.phrases)
+    )
+    kind = preset or (rule.preset if engine is None else Preset.STANDARD)
+    refused = Route(rule=rule, named=rule.name if engine is None else ASKED_FOR, preset=kind)
+    if finding.reasons or rule.engine is None:
+        why = finding.reasons or (f"The routing rule {rule.name!r} refuses prompts like this one.",)
+        return replace(refused, reasons=why)
+    name = engine or rule.engine
+    profile = ruleset.engines.get(name)
+    if profile is None:
+        return replace(refused, reasons=(f"There is no engine {name!r}; {nearest(name, ruleset.engines)}",))
+    refusal = unusable(job.files, profile, ruleset.engines) or profile.refuses_job(
+        profile.preset(kind), job, finding.text
+    )
+    return replace(refused, profile=profile) if refusal is None else replace(refused, reasons=(f"{refusal}.",))
 
 
 def _negative(job: Job, rule: Rule, profile: EngineProfile) -> str:

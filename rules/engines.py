@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from rules.tree import Scalar, nearest
-from schemas.events import Edit, FileRef, FileRole, Preset, RenderRequest, Sampling
+from schemas.events import Edit, FileRef, FileRole, Job, Preset, RenderRequest, Sampling, TextContract
 
 FLOW_CONFIG: Final = {"prediction_type": "flow_prediction", "use_flow_sigmas": True}
 """Without these two, DPM++ and its kin run on SD3 without an exception and give noise (latent std 167 to 237)."""
@@ -220,13 +220,20 @@ class EngineProfile:
 
     def refuses(self, sampling: Sampling, request: RenderRequest) -> str | None:
         """Why this request may not go to this engine, or None. The worker asks again before it renders."""
+        return self.refuses_job(sampling, request.job, request.text) or self.refuses_edit(request.edit)
+
+    def refuses_job(self, sampling: Sampling | SamplingPreset, job: Job, text: TextContract) -> str | None:
+        """Why a whole picture for this job may not be drawn here, or None."""
         return (
             self.refuses_sampling(sampling)
-            or self.refuses_size(request.job.width, request.job.height)
-            or self.refuses_text([p.text for p in request.text.phrases])
-            or self.refuses_files(request.job.files)
-            or self.refuses_edit(request.edit)
+            or self.refuses_size(job.width, job.height)
+            or self.refuses_text([p.text for p in text.phrases])
+            or self.refuses_files(job.files)
         )
+
+    def built_like(self, other: EngineProfile) -> bool:
+        """Whether the engine that was built by one serves the other: they differ in what is asked of it at most."""
+        return self == replace(other, standard=self.standard, safe=self.safe, steps=self.steps, guidance=self.guidance)
 
     def uses(self, role: FileRole) -> bool:
         """Whether a file of this role has a use here, in the engine or in finishing."""

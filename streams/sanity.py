@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 
 from broker import logs
-from broker.broadcast import RulesetTable, follow_rulesets
+from broker.broadcast import RolloutTable, RulesetTable, follow_rollouts, follow_rulesets
 from broker.outbox_kafka import KafkaLog
 from broker.outbox_port import Source
+from broker.ruling import Ruling, Rulings
 from broker.settings import Settings
 from rules import decide
-from rules.ruleset import Ruleset
 from schemas.catalogue import PROMPTS, PROMPTS_REFUSED, PROMPTS_SEEN, REPLAY, REPLAY_REQUESTS, render_topic
 from schemas.codec import Codec
 from schemas.errors import Poison
 from schemas.events import (
     AssetRejected,
+    Assignment,
     Event,
     PromptRefused,
     PromptSeen,
@@ -34,18 +35,18 @@ NAME = "sanity"
 
 
 class Sanity:
-    """Decides with the ruleset in force; keeps the idempotency keys taken on each partition of `prompts`."""
+    """Decides with the rulesets in force; keeps the idempotency keys taken on each partition of `prompts`."""
 
     name = NAME
     inputs = (PROMPTS, REPLAY, REPLAY_REQUESTS)
 
     def __init__(
         self,
-        ruleset: Callable[[], Ruleset],
+        ruling: Callable[[], Ruling],
         read_seen: Callable[[Source], Iterable[tuple[bytes | None, bytes | None]]],
         codec: Codec,
     ) -> None:
-        self._ruleset, self._read_seen, self._codec = ruleset, read_seen, codec
+        self._ruling, self._read_seen, self._codec = ruling, read_seen, codec
         self._seen: dict[Source, SeenKeys] = {}
 
     def taken_over(self, source: Source) -> None:
@@ -56,16 +57,16 @@ class Sanity:
             structlog.get_logger(__name__).info("keys read back", partition=source.partition, keys=len(seen))
 
     def batch(self, source: Source) -> SanityBatch:
-        """Begin a batch with the ruleset in force. Raises Transient where there is none."""
+        """Begin a batch with what is in force. Raises Transient where no ruleset is."""
         seen = self._seen[source] if source.topic == PROMPTS else SeenKeys()
-        return SanityBatch(source, self._ruleset(), seen)
+        return SanityBatch(source, self._ruling(), seen)
 
 
 class SanityBatch:
     """Decisions of one batch. Keys taken in it count for its own later events at once, for others once it counts."""
 
-    def __init__(self, source: Source, ruleset: Ruleset, seen: SeenKeys) -> None:
-        self._source, self._ruleset, self._seen = source, ruleset, seen
+    def __init__(self, source: Source, ruling: Ruling, seen: SeenKeys) -> None:
+        self._source, self._ruling, self._seen = source, ruling, seen
         self._taken: dict[str, bytes] = {}
 
     def handle(self, event: Event, at_ms: int) -> list[Output]:
@@ -74,9 +75,9 @@ class SanityBatch:
             case PromptSubmitted():
                 return self._prompt(event, at_ms)
             case AssetRejected():
-                return [_routed(decide.on_rejected(event, self._ruleset, at_ms))]
+                return self._repair(event, at_ms)
             case ReplayRequested():
-                return [_routed(decide.on_replay(event, self._ruleset, at_ms))]
+                return [_routed(decide.on_replay(event, self._ruling.active, at_ms))]
             case _:
                 raise Poison(f"sanity does not take {type(event).__name__}")
 
@@ -91,13 +92,16 @@ class SanityBatch:
         self._seen.add(self._taken)
 
     def _prompt(self, event: PromptSubmitted, at_ms: int) -> list[Output]:
-        job = event.job
-        decided = _routed(decide.on_prompt(event, self._ruleset, at_ms))  # first: it refuses a false job id
+        job, ruling = event.job, self._ruling
+        assignment = ruling.assign(job.job_id)
+        # First: it refuses a false job id.
+        decided = _routed(decide.on_prompt(event, ruling.of(assignment), at_ms, assignment))
         content = content_sha256(job)
         former = self._taken.get(job.job_id) or self._seen.digest_of(job.job_id)
         if former is None:
             seen = PromptSeen(job_id=job.job_id, at_ms=at_ms, content_sha256=content)
-            return [decided, Output(topic=PROMPTS_SEEN, key=job.job_id, event=seen, partition=self._source.partition)]
+            taken = Output(topic=PROMPTS_SEEN, key=job.job_id, event=seen, partition=self._source.partition)
+            return [decided, taken, *self._twin(event, assignment, at_ms)]
         log = structlog.get_logger(__name__).bind(job_id=job.job_id, event_id=event.event_id)
         if former == digest(content):
             log.info("dropped a repeat", idempotency_key=job.idempotency_key)
@@ -109,6 +113,20 @@ class SanityBatch:
                 dropped_content=digest(content).hex(),
             )
         return []
+
+    def _repair(self, event: AssetRejected, at_ms: int) -> list[Output]:
+        assignment = event.request.assignment
+        if assignment is not None and assignment.shadow:
+            raise Poison("the twin of a paired job is never repaired")
+        return [_routed(decide.on_rejected(event, self._ruling.of(assignment), at_ms))]
+
+    def _twin(self, event: PromptSubmitted, assignment: Assignment | None, at_ms: int) -> list[Output]:
+        """The same prompt through the other arm, for a job that was chosen; nothing where that arm refuses it."""
+        shadow = self._ruling.twin(event.job.job_id, assignment)
+        if shadow is None:
+            return []
+        decided = decide.on_paired(event, self._ruling.of(shadow), at_ms, shadow)
+        return [_routed(decided)] if isinstance(decided, RenderRequested) else []
 
 
 def _routed(decided: RenderRequested | PromptRefused) -> Output:
@@ -125,9 +143,11 @@ def main(settings: Settings) -> int:
     logs.set_up(settings, process=NAME)
     codec = codec_for(settings.schema_registry_url)
     log = KafkaLog(settings, NAME)
-    with follow_rulesets(settings) as following:
-        following.wait_ready(READY_S)
-        stage = Sanity(RulesetTable(following).current, log.read_back, codec)
+    with follow_rulesets(settings) as rulesets, follow_rollouts(settings) as rollouts:
+        rulesets.wait_ready(READY_S)
+        rollouts.wait_ready(READY_S)
+        ruling = Rulings(rulesets=RulesetTable(rulesets), rollouts=RolloutTable(rollouts).current)
+        stage = Sanity(ruling, log.read_back, codec)
         code = Runner(settings, NAME, stage.inputs, log, StageDecider(stage, codec, now_ms)).run()
     log.close()
     return code

@@ -13,6 +13,7 @@ import structlog
 from broker import logs
 from broker.broadcast import RulesetTable, follow_looks, follow_rulesets
 from broker.logs import about_job
+from broker.ruling import NamedRulesets
 from broker.settings import Settings
 from broker.signals import StopSignals
 from broker.worker import WorkerPlan, run_worker
@@ -39,6 +40,10 @@ READY_S: Final = 60.0
 MAX_BATCH: Final = 4
 """Reading text takes up to a second an image, and a batch is published as one: small ones keep the wait short."""
 LOOK_AHEAD: Final = 2 * MAX_BATCH
+MAX_READER_SETS: Final = 2
+"""Sets of text readers open at once: one for each arm of a roll-out."""
+ALONE_MAX: Final = 100
+"""Batches in a row for one set, after which the other is let go."""
 MEASURED_ROLES: Final = frozenset({FileRole.LOGO, FileRole.COLOUR_MASK})
 """Files of a prompt that checks look at."""
 
@@ -53,41 +58,58 @@ class Measure(Protocol):
 
 @dataclass(slots=True)
 class Checks:
-    """The checks of a ruleset, with its text readers open. They stay open until a ruleset names other readers."""
+    """The checks of rulesets, with their text readers open.
+
+    Two rulesets of a roll-out may name other readers each: both sets stay open while both are asked for.
+    """
 
     threads: int
     vision: Vision | None = None
     scorer: AestheticScorer | None = None
     campaigns: Campaigns | None = None
     _opened: Mapping[str, Check] | None = None
-    _names: tuple[str, ...] = ()
-    _readers: tuple[TextReader, ...] = field(default_factory=tuple[TextReader, ...])
+    _readers: dict[tuple[str, ...], tuple[TextReader, ...]] = field(
+        default_factory=dict[tuple[str, ...], tuple[TextReader, ...]]
+    )
+    """By their names, those used last at the end."""
+    _alone: int = 0
+    """Times in a row that the last of these was asked for."""
 
     def __call__(self, assets: Sequence[Given], ruleset: Ruleset) -> Sequence[Inspection]:
         """All measurements of each. Raises BadConfig where a reader is not installed."""
         if self._opened is None:
             self._opened = open_checks(self.vision, self.scorer, self.campaigns)
-        if ruleset.readers != self._names:
-            # Let go first: both sets at once would be twice the memory.
-            self._names, self._readers = (), ()
-            self._readers = open_readers(ruleset.readers, self.threads, self.vision)
-            self._names = ruleset.readers
+        readers = self._open(ruleset.readers)
         looks = Looks(
             checks=ruleset.checks,
-            readers=self._readers,
+            readers=readers,
             opened=self._opened,
             thresholds=ruleset.thresholds,
             threads=self.threads,
         )
         return inspect_assets([replace(a, palette=ruleset.palette(a.request.job.brand)) for a in assets], looks)
 
+    def _open(self, names: tuple[str, ...]) -> tuple[TextReader, ...]:
+        last = next(reversed(self._readers), None)
+        self._alone = self._alone + 1 if names == last else 0
+        found = self._readers.pop(names, None)
+        if found is None and len(self._readers) >= MAX_READER_SETS:
+            del self._readers[next(iter(self._readers))]  # let go first: a set is most of the memory of this process
+        if self._alone >= ALONE_MAX:
+            self._readers.clear()
+        self._readers[names] = readers = found or open_readers(names, self.threads, self.vision)
+        return readers
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InspectHandler:
-    """The inspect stage. `now_ms` gives the time of day."""
+    """The inspect stage. `ruleset` gives the one of an id: an asset is measured as the ruleset that routed it asks.
+
+    `now_ms` gives the time of day.
+    """
 
     store: ArtifactStore
-    ruleset: Callable[[], Ruleset]
+    ruleset: Callable[[str], Ruleset]
     measure: Measure
     now_ms: Callable[[], int]
 
@@ -96,8 +118,8 @@ class InspectHandler:
         return True
 
     def batch_key(self, event: Event) -> str:
-        """All assets share batches. Raises Poison for another record."""
-        return type(_generated(event)).__name__
+        """Assets of a ruleset share batches. Raises Poison for another record."""
+        return self.ruleset(_generated(event).request.ruleset_id).id
 
     def max_batch(self, event: Event) -> int:
         """A small one."""
@@ -106,8 +128,9 @@ class InspectHandler:
     def work(self, batch: Sequence[Delivery], tries: int) -> Sequence[ImageInspected]:
         """Measure them together. An asset that cannot be read is an error of its own inspection alone."""
         events = [_generated(d.event) for d in batch]
+        ruleset = self.ruleset(events[0].request.ruleset_id)
         found = [self._fetched(e) for e in events]
-        whole = iter(self.measure([f for f in found if isinstance(f, Given)], self.ruleset()))
+        whole = iter(self.measure([f for f in found if isinstance(f, Given)], ruleset))
         return [
             self._inspected(e, next(whole) if isinstance(f, Given) else f) for e, f in zip(events, found, strict=True)
         ]
@@ -183,7 +206,7 @@ def main(settings: Settings) -> int:
         looks.wait_ready(READY_S)
         handler = InspectHandler(
             store=store,
-            ruleset=RulesetTable(rulesets).current,
+            ruleset=NamedRulesets(RulesetTable(rulesets)),
             measure=Checks(
                 settings.inspect_threads, open_vision(settings), open_scorer(settings.aesthetic_weights), campaigns
             ),

@@ -11,6 +11,7 @@ import structlog
 
 from broker import logs
 from broker.broadcast import RulesetTable, follow_rulesets
+from broker.ruling import NamedRulesets
 from broker.settings import Settings
 from broker.signals import StopSignals
 from broker.worker import WorkerPlan, run_worker
@@ -37,11 +38,21 @@ LOOK_AHEAD: Final = 64
 """At least two of the largest batches that a profile allows."""
 
 
-def pool_of(settings: Settings, own: frozenset[str], stand_ins: frozenset[str], ruleset: Callable[[], Ruleset]) -> Pool:
-    """The engines of this process: `own` ones, and the simulator in place of `stand_ins`."""
+def pool_of(
+    settings: Settings,
+    own: frozenset[str],
+    stand_ins: frozenset[str],
+    *,
+    named: Callable[[str], Ruleset],
+    active: Callable[[], Ruleset],
+) -> Pool:
+    """The engines of this process: `own` ones, and the simulator in place of `stand_ins`.
+
+    `named` gives the ruleset of an id; what paints under typeset is that of the `active` one.
+    """
 
     def palette(request: RenderRequest) -> Sequence[str]:
-        return ruleset().palette(request.job.brand)
+        return named(request.ruleset_id).palette(request.job.brand)
 
     def build(profile: EngineProfile) -> Engine:
         if profile.id in own:
@@ -50,7 +61,7 @@ def pool_of(settings: Settings, own: frozenset[str], stand_ins: frozenset[str], 
 
     def art(name: str) -> Painter | None:
         """An engine that paints for typeset; a stand-in draws no better than typeset does itself."""
-        profile = ruleset().engines.get(name)
+        profile = active().engines.get(name)
         engine = pool.engine(profile) if profile is not None and name in own else None
         if profile is None or engine is None:
             return None
@@ -114,6 +125,7 @@ def main(settings: Settings) -> int:
     ):
         rulesets.wait_ready(READY_S)
         table = RulesetTable(rulesets)
+        named = NamedRulesets(table)
         finisher.require(table.current().postprocess)
         own, stand_ins = served(settings, table.current().engines)
         structlog.get_logger(__name__).info("engines", own=sorted(own), stand_ins=sorted(stand_ins))
@@ -121,8 +133,8 @@ def main(settings: Settings) -> int:
         with ProgressTopic(settings, slot, plan.now_ms) as progress:
             handler = RenderHandler(
                 store=store,
-                ruleset=table.current,
-                engines=pool_of(settings, own, stand_ins, table.current),
+                ruleset=named,
+                engines=pool_of(settings, own, stand_ins, named=named, active=table.current),
                 finish=finisher,
                 hard_s=settings.max_attempt_age_s,
                 now_ms=plan.now_ms,

@@ -35,12 +35,15 @@ REFUSED: Final = "refused"
 """Batch key of requests that no engine will see."""
 MAX_REFUSED: Final = 100
 """Largest batch of those."""
+MAX_KINDS: Final = 16
+"""Profiles of one engine told apart; after so many, numbers begin anew."""
 
 
 @dataclass(slots=True, kw_only=True)
 class RenderHandler:
     """The render stage.
 
+    ruleset: Gives the ruleset of an id, for attempts are rendered by the one that routed them.
     hard_s: When a call of an engine that does not come back ends the process, seconds.
     now_ms: Gives the time of day.
     drain: The plan's: told of a stop, a batch that could not be done in time is cancelled.
@@ -48,7 +51,7 @@ class RenderHandler:
     """
 
     store: ArtifactStore
-    ruleset: Callable[[], Ruleset]
+    ruleset: Callable[[str], Ruleset]
     engines: Pool
     finish: Finish
     hard_s: float
@@ -56,6 +59,7 @@ class RenderHandler:
     drain: Drain = field(default_factory=Drain)
     tell: Tell = nobody
     thread: EngineThread = field(default_factory=EngineThread)
+    _kinds: dict[str, list[EngineProfile]] = field(default_factory=dict[str, list[EngineProfile]])
     uploads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(UPLOADS, "render-store"))
 
     def ready(self, event: Event) -> bool:
@@ -64,16 +68,17 @@ class RenderHandler:
         return profile is None or self.engines.ready(profile)
 
     def batch_key(self, event: Event) -> str:
-        """Engine and its own batch key. Raises Poison for another record, or an engine not served here.
+        """Engine, which of its profiles, and its own batch key.
 
-        An engine that is not built yet is not built to be asked: its first batch may hold several of its keys.
+        Raises Poison for another record, or an engine not served here. An engine that is not built yet is not built
+        to be asked: its first batch may hold several of its keys.
         """
         request = _requested(event).request
         profile = self._accepts(request)
         if profile is None:
             return REFUSED
-        engine = self.engines.built(profile)
-        return f"{request.engine}/{engine.batch_key(request)}" if engine else f"{request.engine}, not built yet"
+        engine, name = self.engines.built(profile), f"{request.engine} {self._kind(profile)}"
+        return f"{name}/{engine.batch_key(request)}" if engine else f"{name}, not built yet"
 
     def max_batch(self, event: Event) -> int:
         """The engine's largest batch for requests like this."""
@@ -86,8 +91,7 @@ class RenderHandler:
 
     def work(self, batch: Sequence[Delivery], tries: int) -> Sequence[Job]:
         """Render what was not rendered before. A job that cannot be rendered fails alone."""
-        ruleset = self.ruleset()
-        jobs = [self._prepare(_requested(d.event), ruleset) for d in batch]
+        jobs = [self._prepare(_requested(d.event)) for d in batch]
         files = self._files(jobs)
         wanted: dict[tuple[str, str], list[int]] = {}
         for n, job in enumerate(jobs):
@@ -112,15 +116,27 @@ class RenderHandler:
 
     def _accepts(self, request: RenderRequest) -> EngineProfile | None:
         """The profile that renders a request; None where it is refused. Raises Poison for one not served here."""
-        profile = self.ruleset().engines.get(request.engine)
+        profile = self.ruleset(request.ruleset_id).engines.get(request.engine)
         if profile is None or profile.refuses(request.sampling, request) is not None:
             return None
         if profile.id not in self.engines.serves:
             raise _not_served(profile)
         return profile
 
-    def _prepare(self, event: RenderRequested, ruleset: Ruleset) -> Job:
+    def _kind(self, profile: EngineProfile) -> int:
+        """Number of the engine that a profile needs: two rulesets of a roll-out may need two under one id."""
+        kinds = self._kinds.setdefault(profile.id, [])
+        for number, known in enumerate(kinds):
+            if known.built_like(profile):
+                return number
+        if len(kinds) >= MAX_KINDS:
+            kinds.clear()
+        kinds.append(profile)
+        return len(kinds) - 1
+
+    def _prepare(self, event: RenderRequested) -> Job:
         request = event.request
+        ruleset = self.ruleset(request.ruleset_id)
         found = manifests.find(self.store, request)
         profile = ruleset.engines.get(request.engine)
         refusal = (

@@ -75,7 +75,7 @@ def ours(load: Load, engine: Counted, settings: Settings) -> None:
     )
     handler = RenderHandler(
         store=open_store(settings),
-        ruleset=lambda: load.ruleset,
+        ruleset=lambda _: load.ruleset,
         engines=Pool(build=lambda _profile: engine, serves=frozenset({load.engine}), budget_bytes=lambda: 0),
         finish=Finisher.from_settings(settings),
         hard_s=settings.max_attempt_age_s,

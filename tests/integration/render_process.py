@@ -52,7 +52,7 @@ def main(argument: str) -> int:
         with ProgressTopic(settings, slot, plan.now_ms) as progress:
             handler = RenderHandler(
                 store=open_store(settings),
-                ruleset=samples.ruleset,
+                ruleset=lambda _: samples.ruleset(),
                 engines=only(engine),
                 finish=as_is,
                 hard_s=600,

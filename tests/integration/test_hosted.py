@@ -602,7 +602,7 @@ def test_the_key_is_in_no_event_and_in_nothing_that_is_stored(
     engine = made.engine(profile)
     handler = RenderHandler(
         store=store,
-        ruleset=lambda: replace(rules, engines={**rules.engines, profile.id: profile}),
+        ruleset=lambda _: replace(rules, engines={**rules.engines, profile.id: profile}),
         engines=Pool(build=lambda _: engine, serves=frozenset({profile.id}), budget_bytes=lambda: 0),
         finish=as_is,
         hard_s=60,

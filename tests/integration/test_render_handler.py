@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -48,14 +48,23 @@ def store(tmp_path: Path) -> ArtifactStore:
     return open_store(Settings.model_validate({"state_dir": tmp_path}))
 
 
+def by(rules: Ruleset) -> Callable[[str], Ruleset]:
+    return lambda _ruleset_id: rules
+
+
 def handler(store: ArtifactStore, engine: Misbehaving, *, hard_s: float = 30, finish: Finish = as_is) -> RenderHandler:
     return RenderHandler(
-        store=store, ruleset=samples.ruleset, engines=only(engine), finish=finish, hard_s=hard_s, now_ms=lambda: 77
+        store=store,
+        ruleset=lambda _: samples.ruleset(),
+        engines=only(engine),
+        finish=finish,
+        hard_s=hard_s,
+        now_ms=lambda: 77,
     )
 
 
 @cache
-def impatient() -> Ruleset:
+def impatient(_ruleset_id: str) -> Ruleset:
     """Its engine has a tenth of a second a picture."""
     rules = samples.ruleset()
     profile = replace(rules.engines[misbehaving.ENGINE], timeout_s=0.1)
@@ -280,7 +289,7 @@ def test_what_a_host_charged_goes_before_the_prices_of_the_profile(store: Artifa
 def test_what_finishing_did_stands_in_the_manifest(store: ArtifactStore) -> None:
     rules = replace(samples.ruleset(), pipeline=replace(samples.ruleset().pipeline, postprocess=("color-normalize",)))
     finisher = Finisher(signer=None, upscaler=Lanczos(), version="0.0.0")
-    its = replace(handler(store, Misbehaving(), finish=finisher), ruleset=lambda: rules)
+    its = replace(handler(store, Misbehaving(), finish=finisher), ruleset=by(rules))
     event = wanted(0)
     job = replace(event.request.job, brand="northwind-coffee", upscale=2, format=ImageFormat.WEBP)
     (made,) = run(its, [replace(event, request=replace(event.request, job=job))])

@@ -50,13 +50,15 @@ class Stages:
         self.store: ArtifactStore = open_store(settings)
         render = RenderHandler(
             store=self.store,
-            ruleset=samples.ruleset,
+            ruleset=lambda _: samples.ruleset(),
             engines=only(engine),
             finish=as_is,
             hard_s=60,
             now_ms=lambda: 5,
         )
-        inspect = InspectHandler(store=self.store, ruleset=samples.ruleset, measure=measure, now_ms=lambda: 6)
+        inspect = InspectHandler(
+            store=self.store, ruleset=lambda _: samples.ruleset(), measure=measure, now_ms=lambda: 6
+        )
         plans: list[tuple[WorkerPlan, Any]] = [
             (self.plan("render", f"{name}-render", source), render),
             (self.plan("inspect", f"{name}-inspect", IMAGES_GENERATED), inspect),
@@ -137,7 +139,12 @@ def test_broken_bytes_in_a_large_batch_hurt_only_their_own_job_which_then_arrive
 def test_an_asset_that_is_gone_or_damaged_is_an_error_of_its_inspection(settings: Settings) -> None:
     store = open_store(settings)
     render = RenderHandler(
-        store=store, ruleset=samples.ruleset, engines=only(Misbehaving()), finish=as_is, hard_s=9, now_ms=lambda: 5
+        store=store,
+        ruleset=lambda _: samples.ruleset(),
+        engines=only(Misbehaving()),
+        finish=as_is,
+        hard_s=9,
+        now_ms=lambda: 5,
     )
     record = Record(topic="t", partition=0, offset=0, key=None, value=None)
     made = render.settle(render.work([Delivery(record=record, event=wanted(n)) for n in range(2)], 1))
@@ -145,7 +152,7 @@ def test_an_asset_that_is_gone_or_damaged_is_an_error_of_its_inspection(settings
     assert isinstance(first, ImageGenerated)
     assert first.rendering.asset is not None
     store.objects.write(artifacts.key_of(first.rendering.asset.sha256), b"damaged")
-    inspect = InspectHandler(store=store, ruleset=samples.ruleset, measure=measure, now_ms=lambda: 6)
+    inspect = InspectHandler(store=store, ruleset=lambda _: samples.ruleset(), measure=measure, now_ms=lambda: 6)
     seen = inspect.work([Delivery(record=record, event=m[0].event) for m in made], 1)
     assert [[e.check for e in s.inspection.errors] for s in seen] == [["bytes"], []]
     assert "is damaged" in seen[0].inspection.errors[0].message

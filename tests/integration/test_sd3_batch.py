@@ -74,7 +74,7 @@ def run(state: Path, engine: Sd3, *, faults: bool) -> tuple[list[ImageGenerated]
     rules = replace(samples.ruleset(), engines={EXACT.id: EXACT})
     handler = RenderHandler(
         store=store,
-        ruleset=lambda: rules,
+        ruleset=lambda _: rules,
         engines=Pool(build=lambda _: engine, serves=frozenset({EXACT.id}), budget_bytes=lambda: 10**12),
         finish=as_is,
         hard_s=120,

@@ -57,7 +57,7 @@ class Pool:
     def engine(self, profile: EngineProfile) -> Engine | None:
         """The engine of a profile, built now if need be; None where this process serves none.
 
-        A ruleset that changed the profile gets a new engine. The others leave the accelerator first: weights may be
+        A ruleset that changed how it is built gets a new engine. The others leave the accelerator first: weights may be
         put there at once, and how much they are is not known yet. Raises BadConfig where it cannot run here.
         """
         if profile.id not in self.serves:
@@ -72,9 +72,9 @@ class Pool:
         return place.engine
 
     def built(self, profile: EngineProfile) -> Engine | None:
-        """The engine of this very profile, if it is built."""
+        """The engine of this profile, if it is built."""
         place = self._places.get(profile.id)
-        return place.engine if place is not None and place.profile == profile else None
+        return place.engine if place is not None and place.profile.built_like(profile) else None
 
     def ready(self, profile: EngineProfile) -> bool:
         """Whether it could render at once: it is loaded, or was seen to need nothing on the accelerator.
@@ -82,7 +82,7 @@ class Pool:
         One that sets text over the art of another is not ready while that other is parked.
         """
         place = self._places.get(profile.id)
-        if place is None or place.profile != profile:
+        if place is None or not place.profile.built_like(profile):
             return False
         painter = None if profile.art is None else self._places.get(profile.art)
         return place.at_hand and (painter is None or painter.at_hand)

@@ -14,9 +14,11 @@ from rules.ruleset import load_ruleset
 from schemas import ids
 from schemas.errors import Poison
 from schemas.events import (
+    Arm,
     AssetApproved,
     AssetHeld,
     AssetRejected,
+    Assignment,
     Defect,
     FailureKind,
     HoldChanged,
@@ -25,6 +27,7 @@ from schemas.events import (
     Inspection,
     Job,
     Lane,
+    Origin,
     Outcome,
     Preset,
     PromptRefused,
@@ -34,6 +37,7 @@ from schemas.events import (
     RenderRequest,
     RenderRequested,
     Repair,
+    ReplayCause,
     ReplayRequested,
     ReviewRequested,
     Rung,
@@ -313,3 +317,30 @@ def test_the_lifecycle_is_a_table():
     # Each event leads to one state, so the state after it needs no memory.
     assert {(event, after) for (_, event), after in NEXT.items()} == set(STATE_AFTER.items())
     assert {s for s in State if not any(before is s for before, _ in NEXT)} <= TERMINAL
+
+
+def test_a_replay_says_what_it_replays_and_takes_no_part_in_roll_outs() -> None:
+    origin = Origin(topic="prompts", partition=1, offset=7)
+    asked = ReplayRequested(
+        event_id=ids.event_id("r", "test"), at_ms=1, job=POSTER, replay_id="again", preset=Preset.SAFE, who="Ann",
+        why="bad batch", origin=origin, count=2,
+    )  # fmt: skip
+    started = on_replay(asked, ruleset(), 5)
+    assert isinstance(started, RenderRequested)
+    assert started.request.replayed == ReplayCause(origin=origin, count=2, who="Ann", why="bad batch")
+    assert started.request.assignment is None
+
+
+def test_a_part_in_a_roll_out_stays_through_repairs() -> None:
+    part = Assignment(rollout_id="r", arm=Arm.CANDIDATE)
+    first = on_prompt(submitted(POSTER), ruleset(), 5, part)
+    assert isinstance(first, RenderRequested)
+    rejected = on_inspected(inspected(first.request, BAD), ruleset(), {}, 6)
+    assert isinstance(rejected, AssetRejected)
+    assert on_rejected(rejected, ruleset(), 7).request.assignment == part
+
+
+def test_the_engine_of_one_profile_serves_another_that_only_asks_for_other_values() -> None:
+    profile = next(iter(ruleset().engines.values()))
+    assert profile.built_like(replace(profile, standard=profile.safe, steps=(1, 2), guidance=(0.0, 1.0)))
+    assert not profile.built_like(replace(profile, model="another"))

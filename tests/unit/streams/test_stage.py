@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from broker.outbox_port import Inbound, Outgoing, Source
-from rules.ruleset import Ruleset
-from schemas.catalogue import DEAD_LETTERS, PROMPTS, PROMPTS_SEEN
+from broker.ruling import Ruling
+from rules.decide import on_inspected
+from rules.ruleset import load_ruleset
+from schemas import ids
+from schemas.catalogue import DEAD_LETTERS, HELD, PROMPTS, PROMPTS_SEEN
 from schemas.codec import Codec, LockedIds
-from schemas.errors import Transient
-from schemas.events import DeadLetter, Event, PromptSeen
-from streams.sanity import Sanity
+from schemas.errors import Poison, Transient
+from schemas.events import (
+    AssetHeld,
+    AssetRejected,
+    DeadLetter,
+    Event,
+    ImageInspected,
+    PromptRefused,
+    PromptSeen,
+    RenderRequested,
+    RolloutChanged,
+    RolloutState,
+)
+from streams.sanity import Sanity, SanityBatch
 from streams.seen import SeenKeys, digest, read_back
 from streams.stage import StageDecider, content_sha256
+from streams.validation import ValidationBatch
 from tests.unit.rules import samples
 
 CODEC = Codec(LockedIds())
+RULING = Ruling(active=samples.ruleset())
 SOURCE = Source(PROMPTS, 2)
 Records = Sequence[tuple[bytes | None, bytes | None]]
 
 
 def decider(records: Records = ()) -> StageDecider:
-    made = StageDecider(Sanity(samples.ruleset, lambda _s: records, CODEC), CODEC, lambda: 5_000)
+    made = StageDecider(Sanity(lambda: RULING, lambda _s: records, CODEC), CODEC, lambda: 5_000)
     made.taken_over(SOURCE)
     return made
 
@@ -73,7 +90,7 @@ def test_bad_bytes_become_a_dead_letter_with_where_and_why() -> None:
 
 
 def test_an_output_that_does_not_fit_is_a_dead_letter_and_takes_no_key() -> None:
-    sanity = Sanity(samples.ruleset, lambda _s: (), CODEC)
+    sanity = Sanity(lambda: RULING, lambda _s: (), CODEC)
     tight = StageDecider(sanity, CODEC, lambda: 5_000, max_output_bytes=100)
     tight.taken_over(SOURCE)
     decision = tight.decide(SOURCE, [inbound(0, prompt("a"))])
@@ -86,7 +103,7 @@ def test_an_output_that_does_not_fit_is_a_dead_letter_and_takes_no_key() -> None
 
 
 def test_without_a_ruleset_nothing_is_decided() -> None:
-    def none_yet() -> Ruleset:
+    def none_yet() -> Ruling:
         raise Transient("no ruleset is active")
 
     waiting = StageDecider(Sanity(none_yet, lambda _s: (), CODEC), CODEC, lambda: 1)
@@ -114,3 +131,54 @@ def test_the_oldest_keys_are_forgotten_first() -> None:
 def test_a_digest_is_the_start_of_the_hash() -> None:
     assert digest("ab" * 32) == b"\xab" * 16
     assert len(read_back([], CODEC)) == 0
+
+
+def test_a_paired_job_has_a_twin_in_the_other_arm_that_ends_at_its_first_verdict() -> None:
+    candidate = load_ruleset(samples.changed("verdict.yml", "cast_max: 45", "cast_max: 44"))
+    rollout = RolloutChanged(
+        event_id=ids.event_id("r", "test"),
+        at_ms=1,
+        rollout_id="r",
+        state=RolloutState.RUNNING,
+        stable_ruleset_id=samples.ruleset().id,
+        candidate_ruleset_id=candidate.id,
+        percent=50,
+        stages=(50, 100),
+        paired_share=1.0,
+        reason="test",
+        who="test",
+    )
+    ruling = Ruling(active=samples.ruleset(), rollouts={"r": rollout}, named=lambda _: candidate)
+    sanity = SanityBatch(SOURCE, ruling, SeenKeys())
+    event = samples.submitted(samples.job())
+    own, _seen, twin = (o.event for o in sanity.handle(event, 5))
+    assert isinstance(own, RenderRequested)
+    assert isinstance(twin, RenderRequested)
+    assert own.request.assignment is not None
+    assert twin.request.assignment is not None
+    assert (own.request.assignment.shadow, twin.request.assignment.shadow) == (False, True)
+    assert {own.request.ruleset_id, twin.request.ruleset_id} == {samples.ruleset().id, candidate.id}
+    assert twin.request.sampling == own.request.sampling
+    assert (own.request.replay_id, twin.request.replay_id) == (None, "r.pair")
+    assert own.event_id != twin.event_id
+    refusing = samples.submitted(samples.job(prompt=" ", key="empty"))
+    assert [type(o.event) for o in sanity.handle(refusing, 5)] == [PromptRefused, PromptSeen]
+
+    sound = ImageInspected(
+        event_id=ids.event_id("i", "test"),
+        at_ms=1,
+        request=twin.request,
+        rendering=samples.rendering(),
+        inspection=samples.inspection(),
+    )
+    for seen in (samples.inspection(), samples.inspection(blank__luma_std=0.0)):
+        inspected = replace(sound, inspection=seen)
+        (out,) = ValidationBatch(ruling, {}).handle(inspected, 6)
+        assert isinstance(out.event, AssetHeld)
+        assert (out.topic, out.event.hold_id) == (HELD, "shadow:r")
+        assert out.event.judgement.ruleset_id == twin.request.ruleset_id
+    blank = replace(sound, request=own.request, inspection=samples.inspection(blank__luma_std=0.0))
+    rejected = on_inspected(blank, samples.ruleset(), {}, 7)
+    assert isinstance(rejected, AssetRejected)
+    with pytest.raises(Poison, match="never repaired"):
+        sanity.handle(replace(rejected, request=twin.request), 8)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from broker.ruling import Ruling
 from schemas import ids
 from schemas.catalogue import DESIGN_QUEUE, HELD, LOOKS, REPLAY
 from schemas.events import AssetLook, HoldChanged, HoldScope, ImageInspected
@@ -27,7 +28,7 @@ def written(campaign: str, holds: dict[str, HoldChanged] | None = None, **values
         rendering=samples.rendering(),
         inspection=samples.inspection(**values),
     )
-    return ValidationBatch(samples.ruleset(), holds or {}).handle(event, 5)
+    return ValidationBatch(Ruling(active=samples.ruleset()), holds or {}).handle(event, 5)
 
 
 def test_an_accepted_asset_of_a_campaign_leaves_its_look() -> None:
