@@ -1,4 +1,4 @@
-"""`presscheck rules`: whether the files of config/ make a ruleset, and what it says."""
+"""`presscheck rules`: what the rules say, and the commands that publish, change, compare and try them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Annotated
 import typer
 
 from broker.settings import load
-from ops.console import JsonOption, out, print_json, print_table
-from ops.rulesets import read_config
-from rules.ruleset import Ruleset
+from ops.commands import rules_change, rules_try
+from ops.console import JsonOption, StateOption, out, print_json, print_table
+from ops.rulesets import read_config, resolve
+from ops.running import running_stack
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Check and show the rules in config/.")
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Check, publish, activate, compare and take back the rules."
+)
 
 ConfigOption = Annotated[
     Path | None,
@@ -21,24 +24,45 @@ ConfigOption = Annotated[
 ]
 
 
-def _ruleset(config: Path | None) -> Ruleset:
-    return read_config(config or load().config_dir)
-
-
 @app.command()
-def check(config: ConfigOption = None) -> None:
+def check(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Check the rules as publishing does: names, engines, thresholds, and that nobody's failure mode goes uncaught."""
-    ruleset = _ruleset(config)
-    out().print(
-        f"well: {len(ruleset.failure_modes)} failure modes, {len(ruleset.routing.rules)} routing rules,"
-        f" {len(ruleset.engines)} engines, {len(ruleset.brands)} brands; ruleset {ruleset.id[:12]}"
-    )
+    ruleset = read_config(config or load().config_dir)
+    counts = {
+        "failure_modes": len(ruleset.failure_modes),
+        "routing_rules": len(ruleset.routing.rules),
+        "engines": len(ruleset.engines),
+        "brands": len(ruleset.brands),
+    }
+    if as_json:
+        print_json({"ruleset_id": ruleset.id, **counts})
+        return
+    said = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in counts.items())
+    out().print(f"well: {said}; ruleset {ruleset.id[:12]}")
+
+
+app.command("publish")(rules_change.publish_command)
+app.command("activate")(rules_change.activate_command)
+app.command("rollback")(rules_change.rollback_command)
+app.command("list")(rules_change.list_command)
 
 
 @app.command()
-def show(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+def show(
+    ruleset_name: Annotated[
+        str | None, typer.Argument(metavar="[RULESET]", help="A published id, or `active`; else the files of --config.")
+    ] = None,
+    config: ConfigOption = None,
+    *,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show the pipeline's parts and, for each failure mode, what catches it, what prevents it and what repairs it."""
-    ruleset = _ruleset(config)
+    ruleset = (
+        read_config(config or load(state).config_dir)
+        if ruleset_name is None
+        else resolve(running_stack(state, database=False), ruleset_name)
+    )
     parts = ruleset.pipeline
     if as_json:
         modes = {name: asdict(mode) for name, mode in ruleset.failure_modes.items()}
@@ -60,3 +84,6 @@ def show(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
         out().print(f"  {m.how}", style="dim", markup=False)
         for what, names in (("caught", m.caught_by), ("prevented", m.prevented_by), ("repaired", m.repaired_by)):
             out().print(f"  {what} by {', '.join(names)}", markup=False)
+
+
+app.command("diff")(rules_try.diff_command)

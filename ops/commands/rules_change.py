@@ -1,0 +1,170 @@
+"""`presscheck rules publish|activate|rollback|list`: rulesets on their topic, and which one decides."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import psutil
+import typer
+
+from broker.settings import Settings
+from ops import rulesets
+from ops.console import JsonOption, StateOption, err, out, print_json, print_table
+from ops.ruleset_topic import Published, parsed, read_topic
+from ops.running import running_stack
+from ops.serving import unserved
+from rules.ruleset import Ruleset
+from schemas.errors import BadConfig
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="DIR", help="Folder with pipeline.yml (default: PRESSCHECK_CONFIG_DIR)."),
+]
+WhoOption = Annotated[str | None, typer.Option("--who", help="Who does it (default: the user of this process).")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Activate even where no worker serves an engine.")]
+
+
+def publish_command(
+    config: ConfigOption = None,
+    *,
+    activate: Annotated[bool, typer.Option("--activate", help="Let it decide at once.")] = False,
+    yes: YesOption = False,
+    who: WhoOption = None,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the files and publish them as a ruleset; what fails the check is not published."""
+    settings = running_stack(state, database=False)
+    ruleset = rulesets.read_config(config or settings.config_dir)
+    waiting = _confirmed(settings, ruleset, yes=yes) if activate else ()
+    done = rulesets.publish(settings, ruleset, who=who or _user(), at_ms=_now_ms(), activate=activate)
+    if as_json:
+        print_json(_facts(done, activate=activate, waiting=waiting))
+        return
+    out().print(f"{'published before' if done.was_known else 'published'}: ruleset {ruleset.id[:12]}")
+    if activate:
+        _say_active(done)
+    else:
+        out().print(f"let it decide by: presscheck rules activate {ruleset.id[:12]}")
+
+
+def activate_command(
+    name: Annotated[str, typer.Argument(metavar="RULESET", help="The beginning of a published id, 6 digits or more.")],
+    *,
+    yes: YesOption = False,
+    who: WhoOption = None,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a published ruleset decide: every running stage applies it within two seconds, and no restart is needed."""
+    settings = running_stack(state, database=False)
+    ruleset = parsed(read_topic(settings).find(name))
+    waiting = _confirmed(settings, ruleset, yes=yes)
+    done = rulesets.activate(settings, ruleset.id, who=who or _user(), at_ms=_now_ms())
+    if as_json:
+        print_json(_facts(done, activate=True, waiting=waiting))
+        return
+    _say_active(done)
+
+
+def rollback_command(who: WhoOption = None, state: StateOption = None, *, as_json: JsonOption = False) -> None:
+    """Let the ruleset decide again that did before the present one; a further rollback goes one further back."""
+    settings = running_stack(state, database=False)
+    done = rulesets.roll_back(settings, who=who or _user(), at_ms=_now_ms())
+    if as_json:
+        print_json(_facts(done, activate=True, waiting=()))
+        return
+    _say_active(done)
+
+
+def list_command(
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Rulesets on a page.")] = 20,
+    after: Annotated[str | None, typer.Option("--after", metavar="RULESET", help="Go on where a page ended.")] = None,
+    state: StateOption = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List published rulesets, the newest first: which one decides, and which one a rollback leads to."""
+    now = read_topic(running_stack(state, database=False))
+    ids = [*now.rulesets][::-1]
+    begin = 0 if after is None else ids.index(now.find(after).ruleset_id) + 1
+    page = [_row(now, ruleset_id) for ruleset_id in ids[begin : begin + limit]]
+    rest = page[-1]["ruleset_id"] if begin + limit < len(ids) else None
+    if as_json:
+        print_json({"rulesets": page, "active": now.active_id, "former": now.former(), "next": rest})
+        return
+    if not page:
+        out().print("no ruleset is published")
+        return
+    columns = ("ruleset_id", "state", "published_ms", "published_by", "activated_ms", "activated_by")
+    print_table(
+        ("ruleset", "state", "published", "by", "last activated", "by"),
+        [[_cell(c, row[c]) for c in columns] for row in page],
+    )
+    if rest is not None:
+        out().print(f"go on with --after {rest[:12]}")
+
+
+def _row(now: Published, ruleset_id: str) -> dict[str, Any]:
+    published = now.rulesets[ruleset_id]
+    last = next((a for a in reversed(now.activations) if a.ruleset_id == ruleset_id), None)
+    state = "active" if ruleset_id == now.active_id else "former" if ruleset_id == now.former() else ""
+    return {
+        "ruleset_id": ruleset_id,
+        "state": state,
+        "published_ms": published.at_ms,
+        "published_by": published.who,
+        "activated_ms": last and last.at_ms,
+        "activated_by": last and last.who,
+    }
+
+
+def _cell(column: str, value: Any) -> str:
+    if column == "ruleset_id":
+        return value[:12]
+    if column.endswith("_ms") and value is not None:
+        return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%MZ")
+    return value or ""
+
+
+def _confirmed(settings: Settings, ruleset: Ruleset, *, yes: bool) -> tuple[str, ...]:
+    """Engines that no worker serves, once a person took that. Raises BadConfig where nobody did."""
+    waiting = unserved(settings, ruleset)
+    if not waiting:
+        return ()
+    said = f"no running worker serves {', '.join(waiting)}: what is routed there would wait"
+    if yes:
+        err().print(said, style="yellow", markup=False)
+    elif not (sys.stdin.isatty() and typer.confirm(f"{said}. Activate all the same?", err=True)):
+        raise BadConfig(said, mend=f"start one (presscheck run render --engine {waiting[0]}), or say --yes")
+    return waiting
+
+
+def _facts(done: rulesets.Changed, *, activate: bool, waiting: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "ruleset_id": done.ruleset_id,
+        "former_id": done.former_id,
+        "was_published": done.was_known,
+        "activated": activate,
+        "unserved_engines": list(waiting),
+    }
+
+
+def _say_active(done: rulesets.Changed) -> None:
+    if done.former_id == done.ruleset_id:
+        out().print(f"ruleset {done.ruleset_id[:12]} decides already")
+        return
+    before = f" after {done.former_id[:12]}" if done.former_id else ""
+    out().print(f"ruleset {done.ruleset_id[:12]} decides now{before}; take it back by: presscheck rules rollback")
+
+
+def _user() -> str:
+    return psutil.Process().username()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
