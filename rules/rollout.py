@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
-from typing import Final
+from typing import Final, assert_never
 
 from rules.tree import nearest
 from schemas.errors import BadConfig
@@ -237,6 +237,8 @@ def followed(was: RolloutChanged, decision: Decision, *, who: str, at_ms: int) -
             state, stage = RolloutState.COMPLETED, was.stage
         case Action.ROLL_BACK:
             state, stage = RolloutState.ROLLED_BACK, was.stage
+        case _:
+            assert_never(decision.action)
     return _step(was, state, stage, who=who, reason=decision.reason, numbers=decision.numbers, at_ms=at_ms)
 
 

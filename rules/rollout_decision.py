@@ -22,7 +22,7 @@ STABLE, CANDIDATE = Arm.STABLE.value, Arm.CANDIDATE.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class FirstVerdict:
     """The first verdict of a job in the roll-out: of repairs nothing counts, for their number depends on the verdict.
 
     artifact: Whether the verdict names a certain defect. modes: The failure modes of those defects.
@@ -71,7 +71,7 @@ class Figures:
             if rollout.paired_share > 0:
                 self._pairs[name] = Pairs(ratio=ratio, margin=margin, stages=stages)
 
-    def see(self, outcome: Outcome) -> None:
+    def see(self, outcome: FirstVerdict) -> None:
         """The first verdict of one job more; not of a shadow."""
         arm, candidate = outcome.arm.value, outcome.arm is Arm.CANDIDATE
         self.jobs[arm] += 1
@@ -86,7 +86,7 @@ class Figures:
             for name, alone in self._alone.items():
                 alone.see(bad=outcome.shows(self._metrics[name]))
 
-    def see_pair(self, candidate: Outcome, stable: Outcome) -> None:
+    def see_pair(self, candidate: FirstVerdict, stable: FirstVerdict) -> None:
         """The first verdicts of one prompt and seed in both arms; `see` counts the one that is no shadow as well."""
         differ = stable.artifact - candidate.artifact
         self.pairs["better" if differ > 0 else "worse" if differ < 0 else "same"] += 1

@@ -24,8 +24,12 @@ PATIENCE: Final = 100
 """Rounds of a stage after which half of what was kept for harm within it has been staked."""
 MOST_WEALTH: Final = 1e12
 """Where wealth ends: far beyond any 1/alpha, and a float can hold it. To stop winning never makes a game unfair."""
-EXCESSES: Final = (0.15, 0.4, 1.0, 2.5, 6.0)
-"""Harms that are bet on, in parts of what is allowed. They span from a creeping regression to a broken release."""
+EXCESSES: Final = (0.4, 0.15, 1.0, 2.5, 6.0)
+"""Harms that are bet on, in parts of what is allowed. They span from a creeping regression to a broken release.
+
+Here and in the other games the first bet tells which way the verdicts lean. It is a cautious one: bold ones have lost
+before a moderate harm shows. With the most cautious, though, a candidate that is just as good would wait for ever.
+"""
 MOST_LOSS: Final = 0.95
 """Share of a stake that one verdict may cost at most."""
 BLOCK: Final = 2
@@ -40,7 +44,7 @@ HARD_RATIOS: Final = (2.0, 5.0, 15.0, 50.0)
 MOST_SHARE: Final = 0.9
 SMALLEST_LIMIT: Final = 1e-6
 """A hard limit of nothing at all is taken for this: a chance of 0 leaves nothing to compare with."""
-PAIR_STAKES: Final = (0.05, 0.15, 0.4, 0.8)
+PAIR_STAKES: Final = (0.15, 0.05, 0.4, 0.8)
 """Bets on a pair, in parts of the most that a pair can lose."""
 
 
@@ -51,7 +55,7 @@ class Wealth:
     weighted mean of games that begin at different times, and harm that comes late finds one that is not yet lost.
     """
 
-    __slots__ = ("_ahead_of", "_bets", "_idle", "_rounds", "_stages")
+    __slots__ = ("_bets", "_idle", "_lead", "_rounds", "_stages")
 
     def __init__(self, bets: int, stages: int) -> None:
         self._stages = stages
@@ -59,7 +63,7 @@ class Wealth:
         self._bets = [first / bets] * bets
         self._idle = 1 - first
         self._rounds = 0
-        self._ahead_of = 1.0
+        self._lead = 1.0
 
     @property
     def value(self) -> float:
@@ -68,19 +72,19 @@ class Wealth:
 
     @property
     def leans(self) -> bool:
-        """Whether the bets have won rather than lost since the stage began."""
-        return self.value > self._ahead_of
+        """Whether the first bet has won rather than lost since the stage began."""
+        return self._lead > 1
 
     def next_stage(self) -> None:
         """Stake what was kept for the beginning of a stage."""
-        self._rounds = 0
+        self._rounds, self._lead = 0, 1.0
         self._stake(LATER / max(1, self._stages - 1))
-        self._ahead_of = self.value
 
     def settle(self, factors: Sequence[float]) -> None:
         """A round: each bet is multiplied by its factor, whose expectation must be at most 1 where nothing is wrong."""
         for number, factor in enumerate(factors):
             self._bets[number] = min(MOST_WEALTH, self._bets[number] * factor)
+        self._lead = min(MOST_WEALTH, self._lead * factors[0])
         self._rounds += 1
         kept = (1 - FIRST - LATER) / self._stages
         self._stake(kept * PATIENCE / ((self._rounds + PATIENCE - 1) * (self._rounds + PATIENCE)))
@@ -93,11 +97,11 @@ class Wealth:
 
     def dump(self) -> list[float]:
         """All of its state."""
-        return [self._idle, float(self._rounds), self._ahead_of, *self._bets]
+        return [self._idle, float(self._rounds), self._lead, *self._bets]
 
     def load(self, state: Sequence[float]) -> None:
         """Take up the state that `dump` told."""
-        self._idle, rounds, self._ahead_of, *self._bets = state
+        self._idle, rounds, self._lead, *self._bets = state
         self._rounds = int(rounds)
 
 
