@@ -137,8 +137,18 @@ def decide(condition: Condition, ask: Callable[[Atom], bool | None]) -> bool | N
 
 
 def holds(condition: Condition, facts: Facts) -> bool:
-    """Whether a condition holds for facts, which are whole."""
-    return decide(condition, lambda atom: answer(atom, facts)) is True
+    """Whether a condition holds for facts, which are whole: no part is unknown, so the first that tells is enough."""
+    match condition:
+        case Always():
+            return True
+        case All(parts):
+            return all(holds(p, facts) for p in parts)
+        case AnyOf(parts):
+            return any(holds(p, facts) for p in parts)
+        case Not(part):
+            return not holds(part, facts)
+        case _:
+            return answer(condition, facts)
 
 
 def answer(atom: Atom, facts: Facts) -> bool:

@@ -257,18 +257,21 @@ def routed(
         facts_of(job, tags=finding.tags, risk=finding.risk, lane=lane, phrases=finding.text.phrases)
     )
     kind = preset or (rule.preset if engine is None else Preset.STANDARD)
-    refused = Route(rule=rule, named=rule.name if engine is None else ASKED_FOR, preset=kind)
+    named = rule.name if engine is None else ASKED_FOR
     if finding.reasons or rule.engine is None:
         why = finding.reasons or (f"The routing rule {rule.name!r} refuses prompts like this one.",)
-        return replace(refused, reasons=why)
+        return Route(rule=rule, named=named, preset=kind, reasons=why)
     name = engine or rule.engine
     profile = ruleset.engines.get(name)
     if profile is None:
-        return replace(refused, reasons=(f"There is no engine {name!r}; {nearest(name, ruleset.engines)}",))
+        why = (f"There is no engine {name!r}; {nearest(name, ruleset.engines)}",)
+        return Route(rule=rule, named=named, preset=kind, reasons=why)
     refusal = unusable(job.files, profile, ruleset.engines) or profile.refuses_job(
         profile.preset(kind), job, finding.text
     )
-    return replace(refused, profile=profile) if refusal is None else replace(refused, reasons=(f"{refusal}.",))
+    if refusal is not None:
+        return Route(rule=rule, named=named, preset=kind, reasons=(f"{refusal}.",))
+    return Route(rule=rule, named=named, preset=kind, profile=profile)
 
 
 def _negative(job: Job, rule: Rule, profile: EngineProfile) -> str:

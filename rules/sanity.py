@@ -185,13 +185,13 @@ def _word_tags(job: Job, quoted: Quoted, ruleset: Ruleset, lane: Lane, notes: _N
     # What refuses a prompt is also looked for behind letters of other scripts.
     plain, disguised = _look(composed(job.prompt), quoted), _look(skeleton(job.prompt), quoted)
     texts = [(composed(t), skeleton(t)) for t in job.required_text]
-    may_hold = ruleset.lexicon.starts.may_hold
+    likely = ruleset.lexicon.starts.likely
     for number, words in enumerate(ruleset.lexicon.tags):
         risk = words.critical_risk if lane is Lane.CRITICAL else words.risk
         refusing = risk is Risk.REFUSED
         look = disguised if refusing else plain
         text = look.view.text if words.in_quotes else look.bare
-        if may_hold(number, text):
+        if number in likely(text):
             for start, end in words.find(text):
                 notes.tag(words.name, *look.view.span(start, end), risk, words.reason)
         if words.in_quotes:

@@ -7,13 +7,14 @@ the first word of each entry is looked for among the words of the text before an
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Final
 
 _TOKEN: Final = re.compile(r"\w+")
-BLANK: Final = " "
+_STEM: Final = 3
+"""Letters by which beginnings of words are looked up; shorter ones are looked up whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,27 +22,29 @@ class WordStarts:
     """What a match of each list must begin with: a whole word, or the beginning of one. Lists go by number.
 
     whole: Lists by their first words.
-    begun: A blank and a beginning of a word, with the list it is of.
+    begun: Beginnings of words, each with its list, by their first letters; as many letters as `stems` says.
     open: Lists that cannot be judged so: an entry begins with a sign, or holds more than ASCII.
     """
 
+    lists: int
     whole: dict[str, frozenset[int]]
-    begun: tuple[tuple[str, int], ...]
+    begun: dict[str, tuple[tuple[str, int], ...]]
+    stems: tuple[int, ...]
     open: frozenset[int]
 
-    def may_hold(self, number: int, text: str) -> bool:
-        """False only where no word of a list stands in the text, whatever its case.
+    def likely(self, text: str) -> Container[int]:
+        """Numbers of all lists that may have a word in the text, whatever its case.
 
         Letters outside of ASCII have relatives that matching without case takes for the same (the Kelvin sign for k),
-        so texts that hold one are not judged.
+        so a text that holds one may hold words of every list.
         """
-        return not text.isascii() or number in _likely(self, text)
+        return _likely(self, text) if text.isascii() else range(self.lists)
 
 
 def word_starts(lists: Sequence[tuple[str, ...]]) -> WordStarts:
     """The index of some word lists, as `rules.lexicon` reads them: a star at the end stands for any ending."""
     whole: dict[str, set[int]] = {}
-    begun: list[tuple[str, int]] = []
+    begun: dict[str, list[tuple[str, int]]] = {}
     open_: set[int] = set()
     for number, words in enumerate(lists):
         for word in words:
@@ -50,10 +53,16 @@ def word_starts(lists: Sequence[tuple[str, ...]]) -> WordStarts:
             if first is None or not word.isascii():
                 open_.add(number)
             elif word.endswith("*") and first.group() == stem:
-                begun.append((BLANK + stem, number))
+                begun.setdefault(stem[:_STEM], []).append((stem, number))
             else:
                 whole.setdefault(first.group(), set()).add(number)
-    return WordStarts({w: frozenset(n) for w, n in whole.items()}, tuple(begun), frozenset(open_))
+    return WordStarts(
+        lists=len(lists),
+        whole={w: frozenset(n) for w, n in whole.items()},
+        begun={stem: tuple(found) for stem, found in begun.items()},
+        stems=tuple(sorted({len(stem) for stem in begun})),
+        open=frozenset(open_),
+    )
 
 
 @cache
@@ -62,10 +71,20 @@ def one_list(words: tuple[str, ...]) -> WordStarts:
     return word_starts([words])
 
 
+@lru_cache(maxsize=64)
+def _tokens(text: str) -> frozenset[str]:
+    return frozenset(_TOKEN.findall(text.lower()))
+
+
 @lru_cache(maxsize=256)
-def _likely(starts: WordStarts, text: str) -> set[int]:
-    tokens = _TOKEN.findall(text.lower())
-    spaced = BLANK + BLANK.join(tokens)
-    found = {number for beginning, number in starts.begun if beginning in spaced}
-    whole = starts.whole
-    return found.union(starts.open, *(whole[t] for t in tokens if t in whole))
+def _likely(starts: WordStarts, text: str) -> frozenset[int]:
+    tokens = _tokens(text)
+    found = set(starts.open)
+    for word in starts.whole.keys() & tokens:
+        found |= starts.whole[word]
+    for letters in starts.stems:
+        for token in tokens:
+            for beginning, number in starts.begun.get(token[:letters], ()):
+                if token.startswith(beginning):
+                    found.add(number)
+    return frozenset(found)

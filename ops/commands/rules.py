@@ -87,3 +87,5 @@ def show(
 
 
 app.command("diff")(rules_try.diff_command)
+app.command("what-if")(rules_try.what_if_command)
+app.command("rejudge")(rules_try.rejudge_command)

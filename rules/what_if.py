@@ -1,0 +1,117 @@
+"""How recorded prompts would be routed by another ruleset. Pure: no record is made, and nothing is rendered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from rules.changes import Changes, Side
+from rules.decide import Route, routed
+from rules.ruleset import Ruleset
+from rules.sanity import Finding, examine
+from schemas.events import Job, PromptSubmitted
+
+REFUSED: Final = "refused"
+TAG, ENGINE, LANE = "tag", "engine", "lane"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cover:
+    """A failure mode whose cover differs: what caught, prevented or repaired it in one ruleset alone.
+
+    None stands for a ruleset that does not know the mode.
+    """
+
+    mode: str
+    gained: tuple[str, ...] | None
+    lost: tuple[str, ...] | None
+
+
+@dataclass(slots=True)
+class WhatIf:
+    """Routes prompts by two rulesets. What both read alike is worked out once."""
+
+    former: Ruleset
+    new: Ruleset
+    changes: Changes = field(default_factory=Changes)
+    _same_sanity: bool = field(init=False)
+    _same_routes: bool = field(init=False)
+    _covers: tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compare what sanity and routing read."""
+        former, new = self.former, self.new
+        self._same_sanity = (former.lexicon, former.brands, former.postprocess) == (
+            new.lexicon,
+            new.brands,
+            new.postprocess,
+        )
+        self._covers = (prevented(former), prevented(new))
+        same_rules = (former.routing, former.engines) == (new.routing, new.engines)
+        self._same_routes = self._same_sanity and same_rules and self._covers[0] == self._covers[1]
+
+    def take(self, event: PromptSubmitted) -> None:
+        """Count one prompt."""
+        job = event.job
+        finding = examine(job, self.former)
+        former = _side(job, finding, self.former, self._covers[0])
+        new = former
+        if not self._same_routes:
+            again = finding if self._same_sanity else examine(job, self.new)
+            new = _side(job, again, self.new, self._covers[1])
+        self.changes.take(job.job_id, job.prompt, former, new)
+
+
+def prevented(ruleset: Ruleset) -> dict[str, frozenset[str]]:
+    """Failure modes that each routing rule prevents, by the rule's name."""
+    return {
+        rule.name: frozenset(m.name for m in ruleset.failure_modes.values() if rule.name in m.prevented_by)
+        for rule in ruleset.routing.rules
+    }
+
+
+def covers(former: Ruleset, new: Ruleset) -> tuple[Cover, ...]:
+    """Failure modes that gain or lose a check, a rule or a repair, by name."""
+    old, now = former.failure_modes, new.failure_modes
+    found: list[Cover] = []
+    for name in sorted(old.keys() | now.keys()):
+        before = frozenset(_cover(former, name)) if name in old else None
+        after = frozenset(_cover(new, name)) if name in now else None
+        if before != after:
+            gained = None if after is None else tuple(sorted(after - (before or frozenset())))
+            lost = None if before is None else tuple(sorted(before - (after or frozenset())))
+            found.append(Cover(mode=name, gained=gained, lost=lost))
+    return tuple(found)
+
+
+def _cover(ruleset: Ruleset, name: str) -> list[str]:
+    mode = ruleset.failure_modes[name]
+    return [
+        f"{what} by {by}"
+        for what, names in (
+            ("caught", mode.caught_by),
+            ("prevented", mode.prevented_by),
+            ("repaired", mode.repaired_by),
+        )
+        for by in names
+    ]
+
+
+def _side(job: Job, finding: Finding, ruleset: Ruleset, covered: dict[str, frozenset[str]]) -> Side:
+    route = routed(job, finding, ruleset, lane=job.lane, engine=job.engine)
+    profile = route.profile
+    place = REFUSED if profile is None else profile.id
+    names = {TAG: {t.name for t in finding.tags}, ENGINE: (place,), LANE: (job.lane.value,)}
+    if profile is None:
+        return Side(place=place, names=names, cost_usd=0.0, note=route.reasons[0])
+    return Side(
+        place=place, names=names, cost_usd=profile.expected_cost_usd, modes=_modes(route, covered), note=_note(route)
+    )
+
+
+def _modes(route: Route, covered: dict[str, frozenset[str]]) -> frozenset[str]:
+    return covered[route.rule.name] if route.named == route.rule.name else frozenset()
+
+
+def _note(route: Route) -> str:
+    return f"{route.preset.value}, {route.named}"
