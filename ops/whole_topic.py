@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, cast
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from broker.clients import classed, reader
 from broker.settings import Settings
@@ -20,6 +20,7 @@ GROUP: Final = "presscheck-whole-topic"
 CALL_S: Final = 10.0
 POLL_S: Final = 0.02
 """The client waits this out unless 500 records come: short, for most topics read so are short."""
+RETRY_S: Final = 0.2
 STALL_S: Final = 60.0
 """A broker aborts the open transaction of a writer that died after 15 s, and looks for such every 10 s."""
 
@@ -81,10 +82,20 @@ def _bounds(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
         known = look.list_topics(timeout=CALL_S).topics
         if topic not in known:
             raise BadConfig(f"there is no topic {topic!r}", mend="`presscheck topics --create` makes what is missing")
-        return {
-            p: look.get_watermark_offsets(TopicPartition(topic, p), timeout=CALL_S) for p in known[topic].partitions
-        }
+        return {p: _watermarks(look, TopicPartition(topic, p)) for p in known[topic].partitions}
     except KafkaException as e:
         raise classed(e, f"looking for the end of {topic}") from e
     finally:
         look.close()
+
+
+def _watermarks(look: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Asked again for a while where the broker does not say: a partition just made has no leader for a moment."""
+    end = time.monotonic() + CALL_S
+    while True:
+        try:
+            return look.get_watermark_offsets(place, timeout=CALL_S)
+        except KafkaException as e:
+            if isinstance(classed(e, "looking for the end"), Fatal) or time.monotonic() > end:
+                raise
+            time.sleep(RETRY_S)
