@@ -1,0 +1,147 @@
+"""Measures `presscheck rules rollback` under load: how long the former rules still decide after the command is given.
+
+Records say which ruleset decided them and when (`at_ms`, the stage's clock). All processes run on one machine and one
+clock; the command is a process of its own, so its start counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from broker.outbox_kafka import KafkaLog
+from broker.outbox_port import Source
+from ops.bench.path import ARRIVE_S, WARM_UP_S, Sender
+from ops.bench.path_reader import Arrivals
+from ops.bench.path_stack import PathStack
+from ops.bench.stack import machine
+from ops.rulesets import activate, publish
+from rules.ruleset import Ruleset, from_document
+from schemas.catalogue import DESIGN_QUEUE, topics_for
+from schemas.errors import Fatal
+from schemas.events import AssetApproved, RenderRequested
+from schemas.registry import codec_for
+
+LIMIT_S: Final = 3.0
+BEFORE_S: Final = 5.0
+AFTER_S: Final = 8.0
+COMMAND_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackFigures:
+    """What was measured. Seconds from the command until the last record that the ruleset taken back decided.
+
+    command_s: How long the command itself took. by_stage: The same by stage. records: Records by ruleset, the one
+    taken back first. lost: Jobs that did not arrive.
+    """
+
+    machine: str
+    load_before: float
+    load_after: float
+    rate: float
+    command_s: float
+    last_old_s: float
+    by_stage: dict[str, float]
+    records: tuple[int, int]
+    sent: int
+    lost: int
+    limit_s: float
+
+    @property
+    def within_limits(self) -> bool:
+        """Whether the change came in time and cost no job."""
+        return self.lost == 0 and self.records[0] > 0 and self.last_old_s < self.limit_s
+
+
+def other_ruleset(ruleset: Ruleset) -> Ruleset:
+    """A ruleset that decides alike under another id: one threshold is a little wider."""
+    document = json.loads(ruleset.document)
+    document["ladder.yml"]["max_cost_usd"] += 0.01
+    text = json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return from_document(text)
+
+
+def measure(rate: float, before_s: float = BEFORE_S, after_s: float = AFTER_S) -> RollbackFigures:
+    """Send `rate` jobs a second, and take a ruleset back amid them. Raises Fatal, Transient where the stack fails."""
+    load_before = os.getloadavg()[0]
+    with PathStack() as stack:
+        former, bad = stack.ruleset, other_ruleset(stack.ruleset)
+        publish(stack.settings, bad, who="bench", at_ms=_now_ms(), activate=False)
+        activate(stack.settings, bad.id, who="bench", at_ms=_now_ms())
+        sender = Sender(stack, rate)
+        topics = frozenset(t.name for t in topics_for(stack.engines) if t.name.startswith("render."))
+        given: list[tuple[int, float]] = []
+        with Arrivals(stack, topics) as arrivals:
+            sent = sender.send(WARM_UP_S)
+            rolling = threading.Timer(before_s, lambda: given.append(_roll_back(stack)))
+            rolling.start()
+            sent |= sender.send(before_s + after_s)
+            rolling.join(COMMAND_S)
+            arrivals.wait_for(sent, ARRIVE_S)
+        stack.check()
+        stack.stop_stages()
+        if not given:
+            raise Fatal("the rollback did not end")
+        decided = _decided(stack, topics)
+        arrived = {job_id for stage, _, _, job_id in decided if stage == "validation"}
+    ((began_ms, command_s),) = given
+    old = [(stage, at_ms) for stage, at_ms, ruleset_id, _ in decided if ruleset_id == bad.id]
+    new = [stage for stage, _, ruleset_id, _ in decided if ruleset_id == former.id]
+    by_stage = {
+        name: round((max((at for stage, at in old if stage == name), default=began_ms) - began_ms) / 1000, 3)
+        for name in ("sanity", "validation")
+    }
+    return RollbackFigures(
+        machine=machine(),
+        load_before=round(load_before, 2),
+        load_after=round(os.getloadavg()[0], 2),
+        rate=rate,
+        command_s=round(command_s, 3),
+        last_old_s=max(by_stage.values()),
+        by_stage=by_stage,
+        records=(len(old), len(new)),
+        sent=len(sent),
+        lost=len(sent.keys() - arrived),
+        limit_s=LIMIT_S,
+    )
+
+
+def _roll_back(stack: PathStack) -> tuple[int, float]:
+    """When the command was given (ms since 1970 UTC), and the seconds until it ended. Raises Fatal where it fails."""
+    began_ms, began = _now_ms(), time.monotonic()
+    argv = [sys.executable, "-m", "ops", "rules", "rollback", "--state", str(stack.settings.state_dir), "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=COMMAND_S, check=False)
+    if done.returncode:
+        raise Fatal(f"the rollback failed: {done.stderr[-500:]}")
+    return began_ms, time.monotonic() - began
+
+
+def _decided(stack: PathStack, topics: frozenset[str]) -> list[tuple[str, int, str, str]]:
+    """Stage, moment, ruleset and job of every first routing and every approval."""
+    log, codec = KafkaLog(stack.settings, "bench-rules"), codec_for(stack.settings.schema_registry_url)
+    partitions = {t.name: t.partitions for t in topics_for(stack.engines)}
+    found: list[tuple[str, int, str, str]] = []
+    try:
+        for topic in (*sorted(topics), DESIGN_QUEUE):
+            for partition in range(partitions[topic]):
+                for _, value in log.read_back(Source(topic, partition)):
+                    event = codec.decode(value)
+                    job_id = event.request.job.job_id if isinstance(event, RenderRequested | AssetApproved) else ""
+                    if isinstance(event, RenderRequested):
+                        found.append(("sanity", event.at_ms, event.request.ruleset_id, job_id))
+                    elif isinstance(event, AssetApproved):
+                        found.append(("validation", event.at_ms, event.judgement.ruleset_id, job_id))
+    finally:
+        log.close()
+    return found
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
