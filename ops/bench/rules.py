@@ -30,7 +30,7 @@ from schemas.registry import codec_for
 
 LIMIT_S: Final = 3.0
 BEFORE_S: Final = 5.0
-AFTER_S: Final = 8.0
+AFTER_S: Final = 4.0
 COMMAND_S: Final = 60.0
 
 
@@ -82,8 +82,11 @@ def measure(rate: float, before_s: float = BEFORE_S, after_s: float = AFTER_S) -
             sent = sender.send(WARM_UP_S)
             rolling = threading.Timer(before_s, lambda: given.append(_roll_back(stack)))
             rolling.start()
-            sent |= sender.send(before_s + after_s)
-            rolling.join(COMMAND_S)
+            sent |= sender.send(before_s)
+            end = time.monotonic() + COMMAND_S
+            while rolling.is_alive() and time.monotonic() < end:  # the load stays until the command has ended
+                sent |= sender.send(1.0)
+            sent |= sender.send(after_s)
             arrivals.wait_for(sent, ARRIVE_S)
         stack.check()
         stack.stop_stages()
