@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.bench.corpus_kinds import Split
+from ops.commands import bench_rules
 from ops.console import EXIT_FINDING, EXIT_WRONG_USE, JsonOption, err, out, print_json, print_table, progress
 from schemas.errors import BadConfig
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ops.bench.schedulers import Row
 
 app = typer.Typer(add_completion=False, help="Measure on this machine.", no_args_is_help=True)
+app.command("rules")(bench_rules.rules_command)
+app.command("what-if")(bench_rules.what_if_command)
 
 
 @app.command("stack")
