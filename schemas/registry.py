@@ -6,8 +6,6 @@ import json
 import threading
 from typing import Any, Final, Self, cast
 
-import httpx
-
 from schemas import avro_files as files
 from schemas.codec import Codec, LockedIds, WriterSchema, parse_schema
 from schemas.errors import Fatal, Transient
@@ -30,6 +28,9 @@ class RegistryIds:
     """
 
     def __init__(self, url: str, *, max_schemas: int = MAX_SCHEMAS) -> None:
+        import httpx  # only where there is a registry: it takes a quarter of a second, which short commands feel
+
+        self._transport_error = httpx.TransportError
         self._client = httpx.Client(base_url=url, timeout=TIMEOUT_S, headers={"Accept": _MEDIA_TYPE})
         self._ids: dict[str, int] = {}
         self._writers: dict[int, WriterSchema] = {}
@@ -95,7 +96,7 @@ class RegistryIds:
     def _ask(self, method: str, path: str, body: dict[str, str] | None) -> dict[str, Any]:
         try:
             response = self._client.request(method, path, json=body)
-        except httpx.TransportError as e:
+        except self._transport_error as e:
             raise Transient(f"the schema registry did not answer {method} {path}: {e!r}") from e
         what = f"the schema registry answered {method} {path} with {response.status_code}: {response.text[:1000]}"
         if response.is_server_error or response.status_code == _TOO_MANY_REQUESTS:

@@ -16,7 +16,6 @@ from ops import rulesets
 from ops.console import JsonOption, StateOption, err, out, print_json, print_table
 from ops.ruleset_topic import Published, parsed, read_topic
 from ops.running import running_stack
-from ops.serving import unserved
 from rules.ruleset import Ruleset
 from schemas.errors import BadConfig
 
@@ -133,6 +132,8 @@ def _cell(column: str, value: Any) -> str:
 
 def _confirmed(settings: Settings, ruleset: Ruleset, *, yes: bool) -> tuple[str, ...]:
     """Engines that no worker serves, once a person took that. Raises BadConfig where nobody did."""
+    from ops.serving import unserved  # it brings the workers' libraries, and a rollback cannot wait for those
+
     waiting = unserved(settings, ruleset)
     if not waiting:
         return ()

@@ -10,16 +10,13 @@ from typing import Annotated
 
 import typer
 
-from ops.changes_console import facts, show, show_covers, show_matrix
 from ops.console import JsonOption, StateOption, err, out, print_json, print_table, progress
 from ops.log_range import SLICE, find_range, parse_bound
 from ops.rulesets import resolve
 from ops.running import running_stack
-from ops.what_if import compare, total
 from rules.changes import Changes
 from rules.differences import differences
 from rules.ruleset import Ruleset
-from rules.what_if import covers
 from schemas.catalogue import IMAGES_INSPECTED, PROMPTS
 
 NameArgument = Annotated[
@@ -70,6 +67,9 @@ def what_if_command(
     as_json: JsonOption = False,
 ) -> None:
     """Route recorded prompts by another ruleset, and show what would change. It renders and writes nothing."""
+    from ops.changes_console import show_covers
+    from rules.what_if import covers
+
     _try(
         PROMPTS, name, against, (begin, end, partition), workers, state, as_json=as_json,
         more=lambda _changes, former, new: show_covers(covers(former, new)), moves="engine",
@@ -88,6 +88,8 @@ def rejudge_command(
     as_json: JsonOption = False,
 ) -> None:
     """Judge recorded measurements by another ruleset, and show which verdicts would change. It measures nothing."""
+    from ops.changes_console import show_matrix
+
     _try(
         IMAGES_INSPECTED, name, against, (begin, end, partition), workers, state, as_json=as_json,
         more=lambda changes, _former, _new: show_matrix(changes), moves="verdict",
@@ -106,6 +108,10 @@ def _try(
     more: Callable[[Changes, Ruleset, Ruleset], None],
     moves: str,
 ) -> None:
+    from ops.changes_console import facts, show
+    from ops.what_if import compare, total
+    from rules.what_if import covers
+
     settings = running_stack(state, database=False)
     new, former = resolve(settings, name), resolve(settings, against)
     now_ms = time.time_ns() // 1_000_000
