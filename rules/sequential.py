@@ -120,12 +120,14 @@ class TwoArms:
         self._jobs, self._bad = [0, 0], [0, 0]
         self._seen = self._seen_bad = 0.0
 
-    def see(self, *, candidate: bool, bad: bool) -> None:
-        """One verdict more."""
+    def see(self, *, candidate: bool, bad: bool) -> bool:
+        """One verdict more. Says whether it closed a block: only then may the wealth have changed."""
         self._jobs[candidate] += 1
         self._bad[candidate] += bad
-        if min(self._jobs) >= BLOCK:
-            self._close()
+        if self._jobs[0] < BLOCK or self._jobs[1] < BLOCK:
+            return False
+        self._close()
+        return True
 
     def _close(self) -> None:
         (stable, tried), (stable_bad, tried_bad) = self._jobs, self._bad

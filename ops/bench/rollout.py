@@ -20,10 +20,8 @@ ALPHA: Final = 0.05
 BASE: Final = 0.10
 """Artifact rate of the stable arm."""
 HARM: Final = 0.10
-STAGES: Final = (0.01, 0.05, 0.25, 0.5)
-"""Shares of the candidate; at 100 % there is nothing to compare with."""
-DRIFT: Final = (0.05, 0.10, 0.20, 0.30)
-"""Rates of both arms in each stage, in a stream that becomes harder."""
+DRIFT: Final = (0.05, 0.30)
+"""Rates of both arms in the first stage and in the last one, in a stream that becomes harder."""
 CHUNK: Final = 4
 
 
@@ -33,18 +31,19 @@ class Scenario(StrEnum):
     SAME = "no difference"
     DRIFT = "no difference, and the stream drifts"
     WORSE = "+10 points from the first job on"
-    LATE = "+10 points from the third stage on"
+    LATE = "+10 points from the middle of the stages on"
 
     @property
     def sound(self) -> bool:
         """Whether taking it back is a false alarm."""
         return self in {Scenario.SAME, Scenario.DRIFT}
 
-    def rates(self, stage: int) -> tuple[float, float]:
-        """Artifact rates of the stable arm and of the candidate in a stage."""
+    def rates(self, stage: int, of: int) -> tuple[float, float]:
+        """Artifact rates of the stable arm and of the candidate in a stage of so many."""
         if self is Scenario.DRIFT:
-            return DRIFT[stage], DRIFT[stage]
-        harmed = self is Scenario.WORSE or (self is Scenario.LATE and stage >= 2)
+            rate = DRIFT[0] + (DRIFT[1] - DRIFT[0]) * stage / max(1, of - 1)
+            return rate, rate
+        harmed = self is Scenario.WORSE or (self is Scenario.LATE and stage >= of // 2)
         return BASE, BASE + HARM * harmed
 
 
@@ -76,23 +75,25 @@ class Row:
     candidate_p95: int | None
 
 
-def play(scenario: Scenario, min_jobs: int, seed: Sequence[int]) -> Mapping[str, Alarm | None]:
+def play(scenario: Scenario, stages: Sequence[int], min_jobs: int, seed: Sequence[int]) -> Mapping[str, Alarm | None]:
     """One roll-out through all stages, each until the candidate has `min_jobs` verdicts; every rule looks after each.
+
+    `stages` are shares of the candidate, percent, below 100: there is nothing to compare with at 100.
 
     A rule that took it back looks no further; the others see the stream to its end.
     """
     rng = np.random.default_rng(list(seed))
-    looking = dict(rules(ALPHA, len(STAGES), base=BASE, harm=HARM, share=STAGES[0]))
+    looking = dict(rules(ALPHA, len(stages), base=BASE, harm=HARM, share=stages[0] / 100))
     found: dict[str, Alarm | None] = dict.fromkeys(looking)
     counts, before, harmed = Counts(), (0, 0), scenario.sound
-    for stage, share in enumerate(STAGES):
-        stable, candidate = scenario.rates(stage)
+    for stage, percent in enumerate(stages):
+        stable, candidate = scenario.rates(stage, len(stages))
         if not harmed and candidate > stable:
             before, harmed = (sum(counts.jobs), counts.jobs[1]), True
         if stage:
             for rule in looking.values():
                 rule.next_stage()
-        for tried, bad in _verdicts(rng, share, stable, candidate, min_jobs):
+        for tried, bad in _verdicts(rng, percent / 100, stable, candidate, min_jobs):
             counts.jobs[tried] += 1
             counts.bad[tried] += bad
             for name in [n for n, r in looking.items() if r.see(candidate=tried, bad=bad, counts=counts)]:
@@ -100,6 +101,8 @@ def play(scenario: Scenario, min_jobs: int, seed: Sequence[int]) -> Mapping[str,
                     jobs=sum(counts.jobs) - before[0], candidate_jobs=counts.jobs[1] - before[1], early=not harmed
                 )
                 del looking[name]
+            if not looking:
+                return found
     return found
 
 
@@ -118,14 +121,14 @@ def _verdicts(
 
 
 def measure(
-    runs: int, min_jobs: int, seed: int, processes: int
+    runs: int, stages: Sequence[int], min_jobs: int, seed: int, processes: int
 ) -> Iterator[tuple[Scenario, Mapping[str, Alarm | None]]]:
     """Every roll-out of every scenario, as it ends."""
     context = get_context("spawn")
     with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
         for number, scenario in enumerate(Scenario):
             seeds = [(seed, number, run) for run in range(runs)]
-            for found in pool.map(partial(play, scenario, min_jobs), seeds, chunksize=CHUNK):
+            for found in pool.map(partial(play, scenario, stages, min_jobs), seeds, chunksize=CHUNK):
                 yield scenario, found
 
 
@@ -164,7 +167,7 @@ def holds(rows: Sequence[Row], promise: Sequence[str]) -> bool:
     return all(r.share.low <= ALPHA for r in rows if r.rule in promise and r.scenario in sound)
 
 
-def show(rows: Sequence[Row], min_jobs: int) -> None:
+def show(rows: Sequence[Row], stages: Sequence[int], min_jobs: int) -> None:
     """The rows for people, a table for each scenario."""
     for scenario in Scenario:
         mine = [r for r in rows if r.scenario == scenario.value]
@@ -184,8 +187,9 @@ def show(rows: Sequence[Row], min_jobs: int) -> None:
             ],
             title=f"{scenario.value}: {mine[0].runs} roll-outs",
         )
-    stages = ", ".join(f"{100 * share:g}" for share in STAGES)
-    out().print(
-        f"Stages of {stages} %, each until the candidate has {min_jobs} verdicts; {100 * BASE:g} % artifacts in the "
-        f"stable arm; alpha {ALPHA:g}. In brackets, 95 % Wilson intervals. All rules see the same streams."
+    console = out()
+    console.print(f"Stages of {', '.join(map(str, stages))} %, each until the candidate has {min_jobs} verdicts.")
+    console.print(f"{100 * BASE:g} % artifacts in the stable arm; alpha {ALPHA:g}. All rules see the same streams.")
+    console.print(
+        "In brackets, 95 % Wilson intervals. Jobs: since the harm began, of roll-outs that were taken back then."
     )

@@ -68,8 +68,7 @@ class Bets:
 
     def see(self, *, candidate: bool, bad: bool, counts: Counts) -> bool:
         """Whether the wealth has reached 1/alpha."""
-        self.test.see(candidate=candidate, bad=bad)
-        return self.test.wealth.value >= self._needed
+        return self.test.see(candidate=candidate, bad=bad) and self.test.wealth.value >= self._needed
 
     def next_stage(self) -> None:
         """Stakes what was kept for it."""

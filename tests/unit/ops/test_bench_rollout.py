@@ -14,10 +14,12 @@ from ops.bench.rollout_plot import draw
 from ops.bench.rollout_rules import FIXED, OURS, PEEKING, TWO_BOUNDS, Counts, Fixed, rules
 from ops.commands.bench import app
 
+STAGES = (10, 50)
+
 
 def test_the_same_seed_plays_the_same():
-    one = play(Scenario.WORSE, 30, (1, 2, 3))
-    assert one == play(Scenario.WORSE, 30, (1, 2, 3))
+    one = play(Scenario.WORSE, STAGES, 30, (1, 2, 3))
+    assert one == play(Scenario.WORSE, STAGES, 30, (1, 2, 3))
     assert list(one) == list(rules(0.05, 4, base=0.1, harm=0.1, share=0.01))
 
 
@@ -49,7 +51,9 @@ def test_every_rule_finds_a_broken_candidate(name: str):
 
 def test_the_command_plays_and_draws(tmp_path: Path):
     picture = tmp_path / "rollout.svg"
-    done = CliRunner().invoke(app, ["rollout", "--runs", "1", "--min-jobs", "20", "--json", "--plot", str(picture)])
+    done = CliRunner().invoke(
+        app, ["rollout", "--runs", "1", "--stages", "20,50,100", "--min-jobs", "20", "--json", "--plot", str(picture)]
+    )
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)
     assert {r["scenario"] for r in rows} == {s.value for s in Scenario}
@@ -57,8 +61,13 @@ def test_the_command_plays_and_draws(tmp_path: Path):
     assert ET.fromstring(picture.read_text(encoding="utf-8")).tag.endswith("svg")
 
 
+@pytest.mark.parametrize("stages", ["100", "ten", "0,100"])
+def test_stages_that_compare_nothing_are_wrong_use(stages: str):
+    assert CliRunner().invoke(app, ["rollout", "--stages", stages]).exit_code == 2
+
+
 def test_people_see_a_table_for_each_scenario(capsys: pytest.CaptureFixture[str]):
-    show(summed([(s, play(s, 20, (1, 2, 3))) for s in Scenario]), 20)
+    show(summed([(s, play(s, STAGES, 20, (1, 2, 3))) for s in Scenario]), STAGES, 20)
     shown = capsys.readouterr().out
     assert all(s.value in shown for s in Scenario)
     assert shown.count("bets (ours)") == 2 * len(Scenario)
@@ -70,7 +79,7 @@ def test_nothing_played_is_drawn_as_nothing():
 
 
 def test_more_false_alarms_than_alpha_are_a_finding():
-    found = play(Scenario.SAME, 20, (1, 0, 0))
+    found = play(Scenario.SAME, STAGES, 20, (1, 0, 0))
     rows = summed([(Scenario.SAME, found)] * 3)
     assert holds(rows, [OURS])
     alarm = Alarm(jobs=5, candidate_jobs=2, early=False)
