@@ -22,7 +22,7 @@ HALVINGS: Final = 30
 OURS: Final = "bets (ours), guard +0pp"
 OURS_MARGIN: Final = "bets (ours), guard +2pp"
 PEEKING: Final = "z-test at 5 % after every verdict"
-FIXED: Final = "Mann-Whitney at 5 %, once, at a fixed sample"
+FIXED: Final = "Mann-Whitney at 5 %, once"
 THRESHOLDED: Final = "fixed threshold, +5 points after 30"
 TWO_BOUNDS: Final = "a confidence sequence for each arm"
 
