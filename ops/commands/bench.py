@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ops.bench.corpus_kinds import Split
-from ops.commands import bench_rules
+from ops.commands import bench_rollout, bench_rules
 from ops.console import EXIT_FINDING, EXIT_WRONG_USE, JsonOption, err, out, print_json, print_table, progress
 from schemas.errors import BadConfig
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ops.bench.schedulers import Row
 
 app = typer.Typer(add_completion=False, help="Measure on this machine.", no_args_is_help=True)
+app.command("rollout")(bench_rollout.rollout_command)
 app.command("rules")(bench_rules.rules_command)
 app.command("what-if")(bench_rules.what_if_command)
 
@@ -296,41 +297,3 @@ def inspect(
         print_json({name: asdict(figure) for name, figure in figures.items()})
     else:
         inspect_tables.show_speed(figures, left_out=easyocr and not has_easyocr())
-
-
-@app.command("rollout")
-def rollout(
-    runs: Annotated[int, typer.Option("--runs", min=1, max=100_000, help="Roll-outs of each scenario.")] = 2000,
-    stages: Annotated[str, typer.Option("--stages", help="Shares of the candidate, percent.")] = "1,5,25,50",
-    min_jobs: Annotated[int, typer.Option("--min-jobs", min=20, max=10_000, help="Verdicts that end a stage.")] = 200,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the streams.")] = 1,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Processes that play.")] = 1,
-    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw how soon, as an SVG.")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """How often rules take sound roll-outs back, and how soon bad ones, looking after every verdict.
-
-    Exits with 1 where ours shows more false alarms than its alpha. 2,000 roll-outs take some minutes.
-    """
-    from ops.bench import rollout as simulated
-    from ops.bench.rollout_plot import draw
-    from ops.bench.rollout_rules import OURS, OURS_MARGIN
-    from rules.rollout import parse_stages
-
-    try:
-        compared = [percent for percent in parse_stages(stages) if 0 < percent < 100]
-    except BadConfig as e:
-        raise typer.BadParameter(str(e), param_hint="--stages") from None
-    if not compared:
-        raise typer.BadParameter("there is nothing to compare with", param_hint="--stages")
-    total = runs * len(simulated.Scenario)
-    played = list(progress(simulated.measure(runs, compared, min_jobs, seed, jobs), total, "rolled out"))
-    rows = simulated.summed(played)
-    if plot:
-        plot.write_text(draw(played), encoding="utf-8")
-    if as_json:
-        print_json([asdict(row) for row in rows])
-    else:
-        simulated.show(rows, compared, min_jobs)
-    if not simulated.holds(rows, (OURS, OURS_MARGIN)):
-        raise typer.Exit(EXIT_FINDING)
