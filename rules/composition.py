@@ -33,7 +33,7 @@ CRISP_PX: Final = 2.0
 SOFT_PX: Final = 8.0
 """Widths of edges, pixels at a longer side of 512, at which sharpness counts full and nothing."""
 FULL_RANGE: Final = 0.8
-"""Range of luma, as a share of full scale, that counts full."""
+"""Range of lightness, as a share of full scale, that counts full."""
 FULL_MARGIN: Final = 0.04
 """Least distance of text from the border, as a share of the shorter side, that counts full."""
 
@@ -77,11 +77,15 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Something that must survive: text, a face or a logo, and what to call it."""
+    """Something that must survive: text, a face or a logo, and what to call it.
+
+    `seen` is the box as it was read; readers end it at the picture's edge, so that it tells what reaches there.
+    """
 
     what: str
     name: str
     frame: Frame
+    seen: Frame
 
 
 def ratio_of(text: str) -> float | None:
@@ -131,10 +135,14 @@ def composition_defects(
         kept = whole.shrunk(bleed)
         gone = [i for i in (*text, *logos) if not kept.holds(i.frame)]
         defects += [_framed(i, f"the bleed of {bleed} pixels cuts", kept) for i in gone]
-    kept = whole.shrunk(limits["composition.margin_share_min"] * min(size))
-    defects += [_framed(i, "the picture's edge cuts or touches", kept) for i in text if not kept.holds(i.frame)]
+    least = limits["composition.margin_share_min"]
+    defects += [
+        _defect(FRAMING, margin, least, f"text {i.name!r} is cut by the picture's edge or all but touches it")
+        for i in text
+        if (margin := margin_of(i.seen, size)) < least
+    ]
     defects += _overlaps(text, faces, logos, limits["composition.overlap_max"])
-    softness, spread = measured.get(CHECK, "edge_width_px"), measured.get(CHECK, "luma_range")
+    softness, spread = measured.get(CHECK, "edge_width_px"), measured.get(CHECK, "lightness_range")
     if softness is None or spread is None:
         return defects, [CHECK]
     if softness > (most := limits["composition.edge_width_max"]):
@@ -142,9 +150,9 @@ def composition_defects(
             f"its sharpest edges are {softness:.1f} pixels wide at a longer side of 512, at most {most:g} is sharp"
         )
         defects.append(_defect(DULL, softness, most, evidence))
-    if spread < (least := limits["composition.luma_range_min"]):
+    if spread < (least := limits["composition.lightness_range_min"]):
         evidence = (
-            f"from its darkest to its lightest parts it spans {spread:.0%} of full scale, {least:.0%} is the least"
+            f"from its darkest to its lightest parts it spans {spread:.0%} of lightness, {least:.0%} is the least"
         )
         defects.append(_defect(DULL, spread, least, evidence))
     return defects, []
@@ -158,7 +166,7 @@ def composition_score(
     limits: Mapping[str, float],
 ) -> float | None:
     """How well the picture is made, 0 to 1, for ranking; None where it was not measured."""
-    softness, spread = measured.get(CHECK, "edge_width_px"), measured.get(CHECK, "luma_range")
+    softness, spread = measured.get(CHECK, "edge_width_px"), measured.get(CHECK, "lightness_range")
     x, y = measured.get(CHECK, "subject_x"), measured.get(CHECK, "subject_y")
     if softness is None or spread is None or x is None or y is None:
         return None
@@ -202,7 +210,7 @@ def _text(inspection: Inspection, request: RenderRequest, limits: Mapping[str, f
             if word.confidence >= limits["composition.text_confidence_min"] and _belongs(word, wanted):
                 frame = frame_of(word.box)
                 thin = min(frame.right - frame.left, frame.bottom - frame.top)
-                item = Item("text", word.text, frame.shrunk(limits["composition.text_slack"] * thin))
+                item = Item("text", word.text, frame.shrunk(limits["composition.text_slack"] * thin), frame)
                 if all(2 * item.frame.shared(o.frame) <= min(item.frame.area, o.frame.area) for o in out):
                     out.append(item)
     return out
@@ -219,15 +227,17 @@ def _letters(text: str) -> str:
 
 
 def _faces(inspection: Inspection, limits: Mapping[str, float]) -> list[Item]:
-    return [
-        Item("face", "", Frame(r.box.left, r.box.top, r.box.right, r.box.bottom))
-        for r in inspection.regions
-        if r.kind is RegionKind.FACE and r.score >= limits["composition.face_score_min"]
-    ]
+    found = (r for r in inspection.regions if r.kind is RegionKind.FACE)
+    sure = [r.box for r in found if r.score >= limits["composition.face_score_min"]]
+    return [_plain("face", Frame(b.left, b.top, b.right, b.bottom)) for b in sure]
 
 
 def _logos(inspection: Inspection) -> list[Item]:
-    return [Item("logo", "", frame_of(m.box)) for m in inspection.logos if m.found and m.box]
+    return [_plain("logo", frame_of(m.box)) for m in inspection.logos if m.found and m.box]
+
+
+def _plain(what: str, frame: Frame) -> Item:
+    return Item(what, "", frame, frame)
 
 
 def _overlaps(text: Sequence[Item], faces: Sequence[Item], logos: Sequence[Item], most: float) -> list[Defect]:

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from workers.checks.pixels import FLAT_LEVELS, luma
+from workers.checks.pixels import channels, flat, luma
 from workers.checks.port import Pixels
 from workers.colour import Floats, delta_e00, srgb_to_lab
 
@@ -61,7 +61,7 @@ def in_mask(pixels: Pixels, open_share: Floats, swatches: Floats) -> OnBrand | N
 def on_plateaus(pixels: Pixels, swatches: Floats) -> OnBrand | None:
     """Of the even areas that are taken for a swatch; None where there are none."""
     step = _step(pixels)
-    lab, shares = plateaus(pixels[::step, ::step])
+    lab, shares = plateaus(np.ascontiguousarray(pixels[::step, ::step]))
     if not len(shares):
         return None
     each = delta_e00(lab[:, None], swatches[None])
@@ -79,32 +79,36 @@ def plateaus(pixels: Pixels) -> tuple[Floats, Floats]:
     """CIELAB of the even areas, shape (n, 3), and the share of the picture of each, shape (n,)."""
     if min(pixels.shape[:2]) < 2:
         return np.empty((0, 3)), np.empty(0)
-    plane = luma(pixels)
-    right, below = np.abs(np.diff(plane, axis=1))[:-1], np.abs(np.diff(plane, axis=0))[:, :-1]
-    even = (right <= FLAT_LEVELS) & (below <= FLAT_LEVELS)
-    colours = pixels[:-1, :-1][even]
-    small = (colours >> _SHIFT).astype(np.int64)
-    code = (small[:, 0] * _SPAN + small[:, 1]) * _SPAN + small[:, 2]
+    even = flat(luma(pixels))
+    planes = [c[:-1, :-1][even] for c in channels(pixels)]
+    colours = np.stack(planes, axis=1)
+    red, green, blue = ((p >> _SHIFT).astype(np.int32) for p in planes)
+    code = (red * _SPAN + green) * _SPAN + blue
     counts = np.bincount(code, minlength=_SPAN**3).reshape(_SPAN, _SPAN, _SPAN)
-    peaks, untold = counts.copy(), counts.copy()
+    untold, seen = counts.copy(), np.zeros(counts.shape, dtype=np.bool_)
     least = PLATEAU_SHARE * even.size
+    peaks = np.flatnonzero(counts.ravel() * _AROUND >= least)
     lab: list[Floats] = []
     shares: list[float] = []
-    while len(lab) < PLATEAUS and peaks.max() * _AROUND >= least:
-        around = tuple(slice(max(0, i - 1), i + 2) for i in map(int, np.unravel_index(peaks.argmax(), peaks.shape)))
+    # The largest first.
+    for peak in map(int, peaks[np.argsort(-counts.ravel()[peaks], kind="stable")]):
+        at = (peak // _SPAN**2, peak // _SPAN % _SPAN, peak % _SPAN)
+        if len(lab) == PLATEAUS or seen[at]:
+            continue
+        around = tuple(slice(max(0, i - 1), i + 2) for i in at)
         # Counted anew in full: what an area before this one left over would look even in any gradient.
         total = int(counts[around].sum())
         if total >= least:
             inside = np.zeros(counts.shape, dtype=np.bool_)
             inside[around] = counts[around] > 0
             own = colours[inside.ravel()[code]]
-            if float(luma(own).std()) <= EVEN_STD:
+            if float(luma(own[None]).std()) <= EVEN_STD:
                 # The median of each channel: a shift of the whole area shows in full, its edges do not.
                 lab.append(srgb_to_lab(np.median(own, axis=0) / 255.0))
                 # Neighbouring areas share bins; each pixel is told once.
                 shares.append(int(untold[around].sum()) / even.size)
                 untold[around] = 0
-        peaks[around] = 0
+        seen[around] = True
     return np.array(lab).reshape(-1, 3), np.array(shares)
 
 

@@ -65,7 +65,7 @@ SOUND = {
     ("noise", "luma_deviation"): 2.0,
     ("palette", "cast"): 8.0,
     ("composition", "edge_width_px"): 1.5,
-    ("composition", "luma_range"): 0.8,
+    ("composition", "lightness_range"): 0.8,
     ("people", "faces"): 0.0,
     ("people", "face_score"): 0.0,
 }
