@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -60,12 +60,11 @@ def inspect(
     """Inspect images: what is measured, what is wrong with it, and the verdict.
 
     Without --expect and --from, text is read and not judged. Exit status: 0 where every file is accepted,
-    1 where one is rejected or needs review, 2 for wrong use.
+    1 where one is rejected or needs review, 2 for wrong use, such as a FILE that is not there.
     """
     if bool(files) == (source is not None) or (source is not None and expect is not None):
         raise Poison("name files with --expect, or give them with --from, one of the two")
-    if overlay is not None and len(files or []) != 1:
-        raise Poison("--overlay draws on one FILE")
+    _check_files(files or (), overlay)
     from broker import settings as settings_module
     from ops.file_inspection import FileInspector, Wanted
     from ops.file_report import report
@@ -99,9 +98,31 @@ def inspect(
         _print(report(result, ruleset.checks), result.verdict, as_json=as_json)
         if overlay is not None and result.inspection and result.judgement:
             seen, judged = result.inspection, result.judgement
-            draw_overlay(wanted.file, seen, judged, overlay, crops=wanted.crops, bleed_px=wanted.bleed_px)
+            try:
+                draw_overlay(wanted.file, seen, judged, overlay, crops=wanted.crops, bleed_px=wanted.bleed_px)
+            except OSError as e:
+                raise Poison(f"--overlay {overlay} cannot be written: {e.strerror or e}") from e
     if not accepted:
         raise typer.Exit(EXIT_FINDING)
+
+
+def _check_files(files: Sequence[Path], overlay: Path | None) -> None:
+    """Names that cannot be meant are wrong use, told before the models are loaded. Raises Poison."""
+    for file in files:
+        if not file.exists():
+            raise Poison(f"there is no file {file}")
+        if file.is_dir():
+            raise Poison(f"{file} is a folder; name its pictures, such as {file / '*.png'}")
+    if overlay is None:
+        return
+    if len(files) != 1:
+        raise Poison("--overlay draws on one FILE")
+    if overlay.suffix.lower() != ".png":
+        raise Poison(f"--overlay {overlay} must end in .png, which is what it writes")
+    if not overlay.parent.is_dir():
+        raise Poison(f"--overlay {overlay}: there is no folder {overlay.parent}; make it first")
+    if overlay.is_dir() or (overlay.exists() and overlay.samefile(files[0])):
+        raise Poison(f"--overlay {overlay} would replace {'a folder' if overlay.is_dir() else 'the picture itself'}")
 
 
 def _threads() -> int:
@@ -145,11 +166,14 @@ def _print(data: dict[str, Any], verdict: Verdict, *, as_json: bool) -> None:
     if said := data.get("credentials"):
         out().print(f"  credentials: {', '.join(f'{name} {value}' for name, value in said.items())}", markup=False)
     rows = [
-        (f"  {name}", check["verdict"] or "not measured", "; ".join(check["evidence"]) or _numbers(check))
+        (f"  {name}", check["verdict"], "; ".join(check["evidence"]) or _numbers(check))
         for name, check in data["checks"].items()
+        if check["verdict"]
     ]
     if rows:
         print_table(("  check", "verdict", "evidence"), rows)
+    if idle := [name for name, check in data["checks"].items() if not check["verdict"]]:
+        out().print(f"  nothing to measure: {', '.join(idle)}", markup=False)
 
 
 def _numbers(check: dict[str, Any]) -> str:

@@ -230,6 +230,23 @@ def test_numbers_beyond_their_threshold(values: dict[str, float], mode: str, rej
     assert (only(judged).mode, only(judged).certain) == (mode, rejected)
 
 
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ({"bytes__size_bytes": 0.0}, "it is empty"),
+        ({"bytes__known": 0.0}, "no picture of a kind that is read"),
+        ({"bytes__ends": 0.0}, "cut off"),
+        ({"bytes__frames": 3.0}, "an animation of 3 frames"),
+        ({"bytes__too_large": 1.0}, "larger than any job may ask for"),
+        ({}, "to its last pixel"),
+    ],
+)
+def test_a_broken_file_says_in_which_way(found: dict[str, float], says: str):
+    judged = verdict(PICTURE, read(), bytes__decodes=0.0, **found)
+    assert (only(judged).mode, judged.verdict) == ("corrupt-bytes", Verdict.REJECT)
+    assert says in only(judged).evidence
+
+
 def test_a_frame_with_no_mean_is_still_empty():
     judged = judge(
         inspection(without=[("blank", "luma_mean")], blank__luma_std=0.0), rendering(), routed(PICTURE), ruleset()
