@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +39,9 @@ def inspect(
     ] = None,
     lane: Annotated[Lane, typer.Option(help="Lane whose strictness holds.")] = Lane.CRITICAL,
     brand: Annotated[str, typer.Option(help="Brand of config/brands: its swatches and its own letters.")] = "",
+    prompt: Annotated[
+        str, typer.Option(help="What it was made from: people, flat areas or a mark that were asked for count.")
+    ] = "",
     width: Annotated[int | None, typer.Option(min=64, max=8192, help="Width wanted, pixels.")] = None,
     height: Annotated[int | None, typer.Option(min=64, max=8192, help="Height wanted, pixels.")] = None,
     logo: Annotated[
@@ -70,6 +72,7 @@ def inspect(
     from ops.file_report import report
     from ops.overlay import draw_overlay
     from ops.rulesets import read_config
+    from workers.checks.cores import cores
     from workers.checks.readers import open_readers
     from workers.checks.registry import open_checks
     from workers.checks.vision import open_vision
@@ -85,11 +88,14 @@ def inspect(
         logos=tuple(logo or ()),
         crops=tuple(crop or ()),
         bleed_px=bleed,
+        prompt=prompt,
     )
     settings = settings_module.load()
     ruleset, vision = read_config(config or settings.config_dir), open_vision(settings)
     inspector = FileInspector(
-        ruleset, lambda: open_readers(ruleset.readers, threads=_threads(), vision=vision), open_checks(vision)
+        ruleset,
+        lambda: open_readers(ruleset.readers, threads=min(THREADS_MAX, cores()), vision=vision),
+        open_checks(vision),
     )
     accepted = True
     for wanted in progress(_wanted(files, source, default), len(files) if files else None, "inspected"):
@@ -123,10 +129,6 @@ def _check_files(files: Sequence[Path], overlay: Path | None) -> None:
         raise Poison(f"--overlay {overlay}: there is no folder {overlay.parent}; make it first")
     if overlay.is_dir() or (overlay.exists() and overlay.samefile(files[0])):
         raise Poison(f"--overlay {overlay} would replace {'a folder' if overlay.is_dir() else 'the picture itself'}")
-
-
-def _threads() -> int:
-    return min(THREADS_MAX, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def _wanted(files: list[Path] | None, source: str | None, default: Wanted) -> Iterator[Wanted]:
