@@ -31,11 +31,11 @@ def test_a_logo_as_typeset_pastes_it_passes():
     [
         (replace(PASTED, found=False, score=0.4, box=()), "the logo 'logo.png' was not found"),
         (replace(PASTED, score=0.7), "agrees with its file by 70%"),
-        (replace(PASTED, distortion=0.25), "is stretched or skewed by 0.25, at most"),
-        (replace(PASTED, rotation_degrees=-15.0), "is turned by degrees: 15, at most"),
-        (replace(PASTED, delta_e00=30.0), "off its colours by a mean ΔE00 of 30"),
-        (replace(PASTED, difference=0.3), "drawn otherwise in a share of its area of 0.3"),
-        (replace(PASTED, clear_space=0.02), "has 0.02 of its shorter side free about it"),
+        (replace(PASTED, distortion=0.25), "is stretched or skewed by 25%, at most 8%"),
+        (replace(PASTED, rotation_degrees=-15.0), "is turned by 15 degrees, at most 8"),
+        (replace(PASTED, delta_e00=30.0), "off its colours by a mean ΔE00 of 30.0, at most 7"),
+        (replace(PASTED, difference=0.3), "drawn otherwise in 30% of its area, at most 10%"),
+        (replace(PASTED, clear_space=0.02), "has 2.0% of its shorter side free about it, at least 10%"),
     ],
 )
 def test_each_way_to_differ_is_shown_to_a_person(match: LogoMatch, says: str):
