@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from rules.ladder import Ladder
-from schemas.events import Defect, FileRole, Rendering, RenderRequest
+from schemas.events import Defect, FileRole, Measurement, Rendering, RenderRequest
 
 CORRUPT: Final = "corrupt-bytes"
 BLANK: Final = "blank-frame"
@@ -37,12 +37,15 @@ DESIGN_TAGS: Final = frozenset({"text", "layout", "logo", "brand-logo", "file-lo
 """Work whose colours are the brand's to the last area. A photograph only has to go with them."""
 
 
-class Numbers(Protocol):
-    """Measurements by check and name."""
+class Numbers:
+    """The measurements by check and name."""
+
+    def __init__(self, measurements: Iterable[Measurement]) -> None:
+        self._values = {(m.check, m.name): m.value for m in measurements}
 
     def get(self, check: str, name: str) -> float | None:
         """One number, or None where it was not measured."""
-        ...
+        return self._values.get((check, name))
 
 
 Found = tuple[list[Defect], list[str]]

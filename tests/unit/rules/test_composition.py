@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from rules.composition import STRONG, Frame, composition_score, cropped, frame_of, margin_of, ratio_of
-from rules.verdict import Measured, judge
+from rules.findings import Numbers
+from rules.verdict import judge
 from schemas.events import Box, Defect, Job, Judgement, Region, RegionKind, TextRead, Verdict
 from tests.unit.rules.samples import LOGO, PASTED, inspection, job, read, refused, rendering, routed, ruleset, word
 
@@ -165,7 +166,7 @@ def test_the_score_ranks_by_place_sharpness_range_and_margin():
 
     def score(*reads: TextRead, x: float = 0.5, y: float = 0.5, **values: Any) -> float:
         seen = inspection(*reads, composition__subject_x=x, composition__subject_y=y, **values)
-        got = composition_score(Measured(seen.measurements), seen, request, size, limits)
+        got = composition_score(Numbers(seen.measurements), seen, request, size, limits)
         assert got is not None
         return got
 
@@ -177,7 +178,7 @@ def test_the_score_ranks_by_place_sharpness_range_and_margin():
     assert score(read(MIDDLE), composition__lightness_range=0.2) < 1
     assert score(read(word("SALE", 9.5, at=400))) < 1
     seen = inspection(read(MIDDLE))
-    assert composition_score(Measured(seen.measurements), seen, request, size, limits) is None
+    assert composition_score(Numbers(seen.measurements), seen, request, size, limits) is None
     ranked = judged(job(PROMPT), read(MIDDLE), composition__subject_x=0.5, composition__subject_y=0.5)
     assert ranked.scores["composition"] == pytest.approx(1)
 
