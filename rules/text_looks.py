@@ -120,9 +120,10 @@ def _exact(
     others = [s.seen for s in model if s.level is Level.DIFFERENT]
     if others:
         said.doubts.append(f"{phrase.text!r} was read, and {others[0]!r} by a vision-language model.")
-    twin = min(ground.likelihoods, key=lambda x: x.log_ratio, default=None)
-    if twin is not None and twin.log_ratio < ground["look_alike"]:
-        said.doubts.append(f"{phrase.text!r} was read, and {twin.seen!r} is about as likely there: a person must look.")
+    for twin in ground.likelihoods:
+        least = ground["look_alike_figure" if _is_figure(twin, looks) else "look_alike_letter"]
+        if twin.log_ratio < least:
+            said.doubts.append(f"{phrase.text!r} was read, and {twin.seen!r} is nearly as likely: a person must look.")
     if strange := foreign(phrase.text):
         said.doubts.append(f"{phrase.text!r} was read, but no reader was made for {_listed(strange)}.")
     for fault, blank in blank_faults(looks, ground.limits):
@@ -130,6 +131,13 @@ def _exact(
         said.defects.append(_wrong(looks[0], evidence, certain=False))
     said.firm = sure >= ground["trusted_confidence"] and confidence >= ground["letter_confidence"]
     said.firm = said.firm and not said.defects and not said.doubts
+
+
+def _is_figure(twin: TextLikelihood, looks: Sequence[Look]) -> bool:
+    """Whether the character is a figure for which a look-alike has another one."""
+    words = (w for k in looks if k.reader == twin.reader for w in k.shown.words)
+    read = next((w.text for w in words if tuple(w.box) == twin.box and len(w.text) == len(twin.seen)), "")
+    return any(a.isdigit() for a, b in zip(read, twin.seen, strict=False) if a != b)
 
 
 def blank_faults(looks: Sequence[Look], limits: Mapping[str, float]) -> list[tuple[Fault, Blank]]:

@@ -205,18 +205,29 @@ def test_a_rare_letter_that_was_read_for_once_is_right():
     assert verdict(found(asked("Trà xanh"), look("Trà xanx"))) is X
 
 
-def twin(seen: str, ratio: float) -> TextLikelihood:
-    return TextLikelihood(phrase=0, reader="rapidocr", seen=seen, log_ratio=ratio, box=(0,) * 8)
+def twin(word_: Word, seen: str, ratio: float) -> TextLikelihood:
+    return TextLikelihood(phrase=0, reader="rapidocr", seen=seen, log_ratio=ratio, box=tuple(word_.box))
 
 
-def test_an_exact_reading_is_doubt_where_its_look_alike_is_about_as_likely():
-    margin = LIMITS["text.look_alike"]
-    near, far = twin("ONLY $4.5O", margin - 0.1), twin("ONLY $A.50", margin + 0.1)
-    assert verdict(found(PRICE, look("ONLY $4.50"), likelihoods=[far])) is A
-    doubt = found(PRICE, look("ONLY $4.50"), likelihoods=[far, near])
+@pytest.mark.parametrize(
+    ("seen", "name"), [("ONLY $4.5O", "text.look_alike_figure"), ("0NLY $4.50", "text.look_alike_letter")]
+)
+def test_an_exact_reading_is_doubt_where_its_look_alike_is_nearly_as_likely(seen: str, name: str):
+    read_ = word("ONLY $4.50")
+    near, far = twin(read_, seen, LIMITS[name] - 0.1), twin(read_, seen, LIMITS[name] + 0.1)
+    assert verdict(found(PRICE, look(read_), likelihoods=[far])) is A
+    doubt = found(PRICE, look(read_), likelihoods=[far, near])
     assert verdict(doubt) is V
-    assert "'ONLY $4.5O' is about as likely there" in told(doubt)
-    assert verdict(found(PRICE, look("ONLY $4.50"), likelihoods=[replace(near, phrase=1)])) is A
+    assert f"{seen!r} is nearly as likely" in told(doubt)
+    assert verdict(found(PRICE, look(read_), likelihoods=[replace(near, phrase=1)])) is A
+
+
+def test_a_look_alike_of_a_figure_is_judged_more_strictly_than_one_of_a_letter():
+    assert LIMITS["text.look_alike_figure"] > LIMITS["text.look_alike_letter"]
+    read_ = word("ONLY $4.50")
+    ratio = (LIMITS["text.look_alike_figure"] + LIMITS["text.look_alike_letter"]) / 2
+    assert verdict(found(PRICE, look(read_), likelihoods=[twin(read_, "ONLY $4.5O", ratio)])) is V
+    assert verdict(found(PRICE, look(read_), likelihoods=[twin(read_, "0NLY $4.50", ratio)])) is A
 
 
 def turned(text: str, x: float) -> Word:
