@@ -121,8 +121,9 @@ class Drawing:
         for letter, rect in bad:
             self._shape(Mark.WRONG if letter.state is LetterState.WRONG else Mark.MISSING, rect)
             self._taken.append(rect)
-        for mark, rect, wanted in _tags(bad):
-            self._label(mark, rect, wanted.strip() or "blank", large=bool(wanted.strip()))
+        blanks = [(x, rect) for x, rect in of(LetterState.EXTRA) if x.seen.isspace()]
+        for mark, rect, text in _tags([*bad, *blanks]):
+            self._label(mark, rect, text.strip() or "blank", large=bool(text.strip()))
 
     def _weak(self, glyphs: Sequence[Glyph], letters: Sequence[Letter]) -> None:
         extra = [x.box for x in letters if x.state is LetterState.EXTRA and x.box is not None]
@@ -210,11 +211,13 @@ def _tag_height(caption: Caption) -> float:
 
 
 def _tags(bad: Sequence[tuple[Letter, Rect]]) -> Iterable[tuple[Mark, Rect, str]]:
-    """One for each wrong letter; letters that are missing in one place share one."""
+    """One for each wrong letter and each blank too many; letters that are missing in one place share one."""
     missing: dict[Rect, str] = {}
     for letter, rect in bad:
         if letter.state is LetterState.WRONG:
             yield Mark.WRONG, rect, letter.wanted
+        elif letter.state is LetterState.EXTRA:
+            yield Mark.EXTRA, rect, letter.seen
         else:
             missing[rect] = missing.get(rect, "") + letter.wanted
     for rect, wanted in missing.items():

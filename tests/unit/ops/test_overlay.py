@@ -178,6 +178,16 @@ def test_what_nobody_asked_for_is_framed_as_lines_and_a_letter_too_many_by_itsel
     assert orange(*row(-1, 300, 10), *row(-1, 600, 10)) > unasked * 1.7
 
 
+def test_a_blank_inside_a_word_is_named():
+    def orange(seen: str) -> int:
+        sheet = overlay(
+            picture(), NOTHING, judged(letter(LetterState.EXTRA, box(300, 300, 330, 350), seen=seen)), name="a"
+        )
+        return int((np.asarray(sheet) == Mark.EXTRA.colour).all(axis=2).sum())
+
+    assert orange(" ") > orange("A") + 300
+
+
 def test_a_letter_that_has_to_go_is_not_called_malformed_too():
     glyph = Glyph(letter="A", reader="r", word=0, place=0, health=0.2, box=box(100, 100, 140, 150))
     malformed = Defect(mode="m", check="glyphs", value=0.2, threshold=0.3, evidence="e", certain=False)
