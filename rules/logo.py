@@ -39,6 +39,18 @@ def logo_defects(inspection: Inspection, request: RenderRequest, limits: Mapping
     return defects, [CHECK] if any(f.sha256 not in matches for f in wanted) else []
 
 
+def whole_logos(inspection: Inspection, limits: Mapping[str, float]) -> list[tuple[float, ...]]:
+    """Corners of supplied logos that are in the picture as their files have them: lettering in there is their own."""
+    return [
+        m.box
+        for m in inspection.logos
+        if m.found
+        and m.score >= limits["logo.score_min"]
+        and (m.distortion or 0.0) <= limits["logo.distortion_max"]
+        and (m.difference or 0.0) <= limits["logo.difference_max"]
+    ]
+
+
 def _damage(match: LogoMatch, name: str, limits: Mapping[str, float]) -> list[Defect]:
     if not match.found:
         return [_defect(DAMAGE, match.score, limits["logo.score_min"], f"the logo {name!r} was not found")]

@@ -16,7 +16,7 @@ from rules.spacing import Fault
 from rules.text import Extra, Level, Match, likeness, match_read
 from rules.text_looks import CHECK, EXTRA, MISSING, WRONG, Ground, blank_faults, judge_phrase
 from rules.thresholds import Thresholds
-from rules.units import SAME_PLACE, bounds, overlap
+from rules.units import SAME_PLACE, bounds, inside, overlap
 from schemas.events import (
     Defect,
     FileRole,
@@ -34,6 +34,8 @@ DETECTED: Final[Mapping[str, str]] = {WRONG: CHECK, MISSING: CHECK, EXTRA: CHECK
 """Failure modes reported here, with the check that shows them."""
 SAME_EXTRA: Final = 0.5
 """Least likeness at which two readings mean the same stray text."""
+INSIDE: Final = 0.8
+"""Share of a word's box that lies in a logo from which it is a part of it; readers' boxes stand over by a tenth."""
 LETTERS_MAX: Final = 2000
 """Most letters that a judgement holds; those of the phrases come first."""
 LETTERED: Final = frozenset({FileRole.LAYOUT, FileRole.STYLE_REFERENCE})
@@ -61,15 +63,17 @@ def judge_text(
     thresholds: Thresholds,
     height_px: int,
     likelihoods: Sequence[TextLikelihood] = (),
+    logos: Sequence[Sequence[float]] = (),
 ) -> TextFinding:
     """All readings against the contract of an attempt.
 
     A phrase is there where one reading shows it to the letter and no sure reading says otherwise. It is wrong
     or missing where no reading shows it. All between is doubt, and goes to a person. More looks make nothing laxer:
     what one reader is sure is wrong no other reader makes right. A vision-language model confirms or raises doubt, and
-    a likelihood turns a reject into doubt.
+    a likelihood turns a reject into doubt. `logos` are corners of supplied logos that are there as their files have
+    them: what is lettered inside is the file's own.
     """
-    matches = [match_read(request.text, read) for read in reads]
+    matches = [_outside(match_read(request.text, read), logos) for read in reads]
     finding = _weighed(matches, request, thresholds, height_px, likelihoods)
     finding.letters = _letters(_plain(matches), request, thresholds)
     return finding
@@ -181,6 +185,11 @@ def at_fault(
     ]
     words = [w for m in matches for i in wrong for w in m.shown[i].words]
     return (*words, *(e.word for m in matches for e in m.extra if _is_stray(e, request, thresholds, height_px)))
+
+
+def _outside(match: Match, logos: Sequence[Sequence[float]]) -> Match:
+    """The reading without text that nobody asked for where a logo stands."""
+    return replace(match, extra=tuple(e for e in match.extra if all(inside(e.word, c) < INSIDE for c in logos)))
 
 
 def _has_logo(request: RenderRequest) -> bool:

@@ -10,7 +10,7 @@ from rules.composition import composition_defects, composition_score
 from rules.conditions import Facts, holds
 from rules.findings import Numbers, cut_defects, failure_defects, file_defects, pixel_defects
 from rules.glyphs import glyph_defects
-from rules.logo import logo_defects
+from rules.logo import logo_defects, whole_logos
 from rules.people import people_defects
 from rules.routing import facts_of
 from rules.ruleset import Ruleset
@@ -65,7 +65,9 @@ def checked(inspection: Inspection, rendering: Rendering, request: RenderRequest
     defects = spoilt + cut + colour_defects(measured, inspection, request, checks, limits, brand) + looks
     letters: tuple[Letter, ...] = ()
     if "text" in checks:
-        text = judge_text(inspection.reads, request, ruleset.thresholds, rendering.asset.height, inspection.likelihoods)
+        logos = whole_logos(inspection, limits) if "logo" in checks else ()
+        given = (inspection.reads, request, ruleset.thresholds, rendering.asset.height, inspection.likelihoods)
+        text = judge_text(*given, logos=logos)
         defects += text.defects
         defects += glyph_defects(inspection, request.text, checks, limits)
         reasons += text.doubts
