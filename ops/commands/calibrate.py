@@ -78,7 +78,7 @@ def calibrate(
         asked = replace(asked, delta=delta / len(counts))
     cells = tuple(progress(fitted(counts, asked), len(counts), "cells calibrated"))
     if plot is not None:
-        plot.write_text(risk_plot(cells, alpha), encoding="utf-8")
+        plot.write_text(risk_plot(cells, asked.alpha, asked.delta), encoding="utf-8")
     candidate = None
     if out_dir is not None:
         date = datetime.now(UTC).strftime("%Y-%m-%d")
