@@ -34,6 +34,10 @@ SOFT_PX: Final = 8.0
 """Widths of edges, pixels at a longer side of 512, at which sharpness counts full and nothing."""
 FULL_RANGE: Final = 0.8
 """Range of lightness, as a share of full scale, that counts full."""
+LEVEL: Final = 0.1
+"""Slope up to which lettering stands level."""
+TALL: Final = 4.0
+"""Height of a straight line's box over the width of each letter, at most: narrow capitals come to 3."""
 FULL_MARGIN: Final = 0.04
 """Least distance of text from the border, as a share of the shorter side, that counts full."""
 
@@ -227,10 +231,19 @@ def _text(inspection: Inspection, request: RenderRequest, limits: Mapping[str, f
             if word.confidence >= limits["composition.text_confidence_min"] and _belongs(word, wanted):
                 frame = frame_of(word.box)
                 thin = min(frame.right - frame.left, frame.bottom - frame.top)
-                item = Item("text", word.text, frame.shrunk(limits["composition.text_slack"] * thin), frame)
+                ink = frame.shrunk(limits["composition.text_slack"] * thin)
+                item = Item("text", word.text, ink, frame if _is_straight(word) else ink)
                 if all(2 * item.frame.shared(o.frame) <= min(item.frame.area, o.frame.area) for o in out):
                     out.append(item)
     return out
+
+
+def _is_straight(word: Word) -> bool:
+    """Whether a box is as high as its letters: about a slope or an arc it stands over them, to the edge at times."""
+    x0, y0, x1, y1 = word.box[:4]
+    frame = frame_of(word.box)
+    each = (frame.right - frame.left) / len(_letters(word.text))
+    return abs(y1 - y0) <= LEVEL * abs(x1 - x0) and frame.bottom - frame.top <= TALL * each
 
 
 def _belongs(word: Word, wanted: Sequence[str]) -> bool:

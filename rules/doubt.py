@@ -21,6 +21,7 @@ from rules.logo import DAMAGE
 from rules.people import ANATOMY
 from rules.ruleset import Ruleset
 from rules.text_verdict import EXTRA, MISSING, WRONG
+from rules.units import SAME_PLACE, overlap
 from schemas.events import Asset, Inspection, RegionKind, RenderRequest, TextRead, Word
 
 UNLIKE: Final = 0.5
@@ -56,7 +57,10 @@ def _text(inspection: Inspection, request: RenderRequest, asset: Asset, ruleset:
     phrases = [p.text for p in request.text.phrases]
     found: dict[str, float | None] = {EXTRA: None, WRONG: None, MISSING: None}
     if not request.text.other_text_allowed:
-        found[EXTRA] = max(_stray(read, [*phrases, *request.text.allowed_extra], asset, ruleset) for read in reads)
+        known = [fold(text, Fold.LOOK) for text in (*phrases, *request.text.allowed_extra)]
+        # What stands where another look read a part of what is wanted is that, misread.
+        settled = [w for read in reads for w in read.words if any(_of(w, text) for text in known)]
+        found[EXTRA] = max(_stray(read, known, settled, asset, ruleset) for read in reads)
     for number, phrase in enumerate(phrases):
         shown = [_shown(phrase, read) for read in reads]
         likely = [x.log_ratio for x in inspection.likelihoods if x.phrase == number]
@@ -89,17 +93,17 @@ def _trust(word: Word) -> float:
     return min([word.confidence, *word.confidences])
 
 
-def _stray(read: TextRead, known: Sequence[str], asset: Asset, ruleset: Ruleset) -> float:
+def _stray(read: TextRead, known: Sequence[str], settled: Sequence[Word], asset: Asset, ruleset: Ruleset) -> float:
     """How much the least expected text of a reading looks like lettering: legible, long enough, large enough."""
     limits = ruleset.thresholds.limits
-    folded = [fold(text, Fold.LOOK) for text in known]
     letters, height = limits["text.stray_max_characters"] + 1, limits["text.stray_max_height_share"] * asset.height
 
     def one(word: Word) -> float:
         tall = max(word.box[1::2]) - min(word.box[1::2])
         return word.confidence * min(1.0, weight(word.text) / letters) * (min(1.0, tall / height) if height else 1.0)
 
-    return max((one(w) for w in read.words if not any(_of(w, text) for text in folded)), default=0.0)
+    left = (w for w in read.words if not any(_of(w, text) for text in known))
+    return max((one(w) for w in left if all(overlap(w, s) < SAME_PLACE for s in settled)), default=0.0)
 
 
 def _people(inspection: Inspection) -> float | None:

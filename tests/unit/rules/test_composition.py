@@ -116,6 +116,19 @@ def test_text_at_the_very_edge_is_shown_to_a_person():
     assert framing(judged(job(PROMPT), read(low))) == []
 
 
+@pytest.mark.parametrize(
+    ("corners", "told"),
+    [
+        ((23, 0, 863, 0, 865, 366, 24, 369), 0),  # about an arc
+        ((74, 0, 808, 124, 752, 276, 19, 141), 0),  # about a slope
+        ((23, 0, 863, 0, 865, 120, 24, 123), 1),
+    ],
+)
+def test_a_box_about_an_arc_or_a_slope_may_reach_the_edge_where_no_letter_does(corners: tuple[float, ...], told: int):
+    pottery = replace(word("WILD POTTERY"), box=corners)
+    assert len(framing(judged(job('a poster that says "WILD POTTERY"'), read(pottery)))) == told
+
+
 def test_only_wanted_text_that_was_read_surely_counts():
     unsure, other, mark = (
         word(t, 9.8, at=40 * 6 * i, confidence=c) for i, (t, c) in enumerate((("SALE", 0.4), ("zq", 0.9), ("–", 0.9)))

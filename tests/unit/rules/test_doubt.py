@@ -73,6 +73,14 @@ def test_a_likelier_reading_is_a_rival():
     )
 
 
+def test_what_one_look_misread_where_another_read_it_right_is_no_extra_text():
+    request = asked("OPEN DAILY")
+    right, misread, beside = read("OPEN DAILY"), read("OPEM DAILV"), read(word("OPEM", 5))
+    assert found(inspection(misread), request)["extra-text"] > 0.9
+    assert found(inspection(misread, right), request)["extra-text"] == 0
+    assert found(inspection(beside, right), request)["extra-text"] > 0.9
+
+
 def test_extra_text_counts_by_length_height_and_confidence():
     request = asked("OPEN", allowed=["HALDEN"])
 
