@@ -118,7 +118,7 @@ def _series(former: Sequence[AssetLook], own: AssetLook) -> tuple[list[float], f
 
 
 def twins(kept: Sequence[AssetLook], ruleset: Ruleset) -> list[Twins]:
-    """Pairs within the ruleset's bits, most alike first. Two that were inspected at the same time, and both passed, are here."""
+    """Pairs within the ruleset's bits, most alike first. Two that passed at the same time are here."""
     most = ruleset.thresholds["duplicate.bits_max"]
     pairs = [
         Twins(first=a, second=b, bits=distance(a.phash, b.phash))
