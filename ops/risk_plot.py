@@ -116,6 +116,6 @@ def _grid(at: Callable[[float, float], str], top: float) -> list[str]:
             f'<polyline points="{at(share, 0)} {at(share, top)}" stroke="#e5e8ee" fill="none"/>',
             f'<polyline points="{at(0, risk)} {at(1, risk)}" stroke="#e5e8ee" fill="none"/>',
             f'<text x="{x}" y="{float(base) + 20:.1f}" fill="{FAINT}" text-anchor="middle">{share:.0%}</text>',
-            f'<text x="{float(low) - 8:.1f}" y="{float(y) + 4:.1f}" fill="{FAINT}" text-anchor="end">{risk:.1%}</text>',
+            f'<text x="{float(low) - 8:.1f}" y="{float(y) + 4:.1f}" fill="{FAINT}" text-anchor="end">{risk:.2%}</text>',
         ]
     return lines
