@@ -88,6 +88,8 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "drift.spread_max": (0, 100),
     "duplicate.bits_max": (0, 256),
     "glyphs.health_min": (0, 1),
+    "glyphs.odd_max": (0, 1),
+    "glyphs.apart_min": (0, 30),
     "glyphs.typical_min": (0, 1),
     "composition.edge_width_max": (1, 100),
     "composition.lightness_range_min": (0, 1),
