@@ -129,7 +129,8 @@ def _legend(used: list[Mark], width: int) -> Image.Image:
         top = points * 0.5 + n * lead
         for at, mark, caption in row:
             # A caret stands below its place, which here is a line above.
-            low = top + points * (0.5 if mark.shape is Shape.CARET else 1.15)
-            draw_shape(pen, mark.shape, (at, top + points * 0.2, at + swatch, low), mark.colour, 3)
+            caret = mark.shape is Shape.CARET
+            low = top + points * (0.5 if caret else 1.15)
+            draw_shape(pen, mark.shape, (at, top + points * 0.2, at + swatch, low), mark.colour, 2 if caret else 3)
             caption.draw(pen, at + swatch + points * 0.5, top + points * 1.05, INK)
     return foot

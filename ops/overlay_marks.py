@@ -63,8 +63,8 @@ _REGIONS: Final = {
 }
 _FAULTS: Final = frozenset({Mark.WRONG, Mark.MISSING, Mark.EXTRA, Mark.WEAK})
 """Drawn a little bolder than the rest."""
-SURE: Final = 0.5
-"""Score from which a main subject or a logo-like mark is shown; the report lists all."""
+SURE: Final = {RegionKind.FACE: 0.65, RegionKind.BODY: 0.65, RegionKind.SUBJECT: 0.5, RegionKind.MARK: 0.5}
+"""Scores from which regions are shown, those from which the ruleset in config/ counts them; the report lists all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Drawing:
         self._crops(asked)
         for region in inspection.regions:
             kind = region.kind
-            if kind in (RegionKind.SUBJECT, RegionKind.MARK) and region.score < SURE:
+            if region.score < SURE[kind]:
                 continue  # a guess about an empty page says nothing to a designer
             if kind is RegionKind.SUBJECT and not (asked.crops or asked.bleed_px):
                 continue  # where it stands matters to what is cut off

@@ -140,6 +140,9 @@ def test_marks_of_other_checks_are_drawn_with_their_labels():
     found = replace(judged(), defects=(malformed,))
     sheet = overlay(picture(), inspection, found, name="a.png", crops=("4:5", "nonsense"), bleed_px=20)
     assert Mark.SUBJECT.colour not in colours(overlay(picture(), inspection, found, name="a.png"))
+    guesses = replace(inspection, regions=tuple(replace(r, score=0.4) for r in inspection.regions))
+    guessed = colours(overlay(picture(), guesses, found, name="a.png", crops=("4:5",)))
+    assert not {m.colour for m in (Mark.FACE, Mark.BODY, Mark.SUBJECT, Mark.MARK)} & guessed
     letters = {Mark.RIGHT, Mark.WRONG, Mark.MISSING, Mark.EXTRA}
     seen = colours(sheet)
     assert {m for m in Mark if m.colour in seen} == set(Mark) - letters
