@@ -259,15 +259,11 @@ def _letters(text: str) -> str:
 def _faces(inspection: Inspection, limits: Mapping[str, float]) -> list[Item]:
     found = (r for r in inspection.regions if r.kind is RegionKind.FACE)
     sure = [r.box for r in found if r.score >= limits["composition.face_score_min"]]
-    return [_plain("face", Frame(b.left, b.top, b.right, b.bottom)) for b in sure]
+    return [Item("face", "", f, f) for f in (Frame(b.left, b.top, b.right, b.bottom) for b in sure)]
 
 
 def _logos(inspection: Inspection) -> list[Item]:
-    return [_plain("logo", frame_of(m.box)) for m in inspection.logos if m.found and m.box]
-
-
-def _plain(what: str, frame: Frame) -> Item:
-    return Item(what, "", frame, frame)
+    return [Item("logo", "", f, f) for f in (frame_of(m.box) for m in inspection.logos if m.found and m.box)]
 
 
 def _overlaps(text: Sequence[Item], faces: Sequence[Item], logos: Sequence[Item], most: float) -> list[Defect]:
