@@ -157,8 +157,7 @@ def _judge_extra(
             told.append(extra.text)
             # A view of a part of the picture sees nothing elsewhere, so two looks are enough.
             seen = sum(any(_same(extra, e, thresholds) for e in m.extra) for m in others)
-            word = "a second time" if extra.repeats else "though nobody asked for it"
-            evidence = f"expected no such text, seen {extra.text!r} {word}"
+            evidence = f"seen {extra.text!r}{' a second time' if extra.repeats else ', which nobody asked for'}"
             certain = (seen > 0 or not others) and not unknown
             out.append(
                 Defect(

@@ -98,7 +98,7 @@ def test_what_every_check_passed_is_accepted():
         (["FRESH COFFE"], "wrong-text", "expected 'FRESH COFFEE', seen 'FRESH COFFE'"),
         (["FRESH COFFFEE"], "wrong-text", "seen 'FRESH COFFFEE'"),
         ([], "missing-text", "expected 'FRESH COFFEE', seen nothing like it"),
-        (["FRESH COFFEE", "NEW SEASON"], "extra-text", "seen 'NEW SEASON' though nobody asked for it"),
+        (["FRESH COFFEE", "NEW SEASON"], "extra-text", "seen 'NEW SEASON', which nobody asked for"),
         (["FRESH COFFEE", "FRESH COFFEE"], "extra-text", "seen 'FRESH COFFEE' a second time"),
     ],
 )
