@@ -37,9 +37,9 @@ def painted(rng: Random, mask: Ink) -> Pixels:
     elif way < 0.82:
         out = _solid(rng, ground, share, ink)
     elif way < 0.9:
-        out = _over(ground, _ragged(rng, share), np.clip(ink + _texture(rng, *mask.shape, 25), 0, 255))
+        out = _over(ground, _ragged(rng, share), np.clip(ink + _texture(rng, mask.shape[0], mask.shape[1], 25), 0, 255))
     else:
-        out = _over(ground, share, np.clip(ink + _texture(rng, *mask.shape, 30), 0, 255))
+        out = _over(ground, share, np.clip(ink + _texture(rng, mask.shape[0], mask.shape[1], 30), 0, 255))
     return _taken(rng, out)
 
 
@@ -79,10 +79,10 @@ def _ground(rng: Random, height: int, width: int) -> Floats:
 
 def _cluttered(rng: Random, ground: Floats) -> Floats:
     """Bars and blots behind the lettering, of colours not far from the ground's."""
-    out = np.ascontiguousarray(ground)
-    height, width = out.shape[:2]
+    out = np.ascontiguousarray(ground, np.float32)
+    height, width = ground.shape[0], ground.shape[1]
     for _ in range(int(rng.integers(1, 5))):
-        near = [float(v) for v in np.clip(out[0, 0] + rng.uniform(-45, 45, 3), 0, 255)]
+        near = np.clip(np.asarray(out[0, 0], np.float64) + rng.uniform(-45, 45, 3), 0, 255).tolist()
         x, y, r = int(rng.integers(width)), int(rng.integers(height)), int(rng.integers(height // 8, height))
         if rng.random() < 0.5:
             cv2.circle(out, (x, y), r // 2, near, cv2.FILLED, cv2.LINE_AA)
@@ -154,7 +154,8 @@ def _solid(rng: Random, ground: Floats, share: Floats, ink: Floats) -> Floats:
         sides = np.maximum(sides, np.roll(share, (step * (down or 1), step * across), (0, 1)))
     far = np.float32(0 if float(ink @ _LUMA) > 90 else 255)
     ramp = np.linspace(0, float(rng.uniform(0, 0.45)), share.shape[0], dtype=np.float32)[:, None, None]
-    out = _over(_soften(rng, ground, sides), sides, ink + (far - ink) * float(rng.uniform(0.4, 0.65)))
+    halo = _soften(rng, ground, sides)
+    out = _over(halo, sides, np.asarray(ink + (far - ink) * float(rng.uniform(0.4, 0.65)), np.float32))
     return (out + share[:, :, None] * (ink + (255 - far - ink) * ramp - out)).astype(np.float32)
 
 
