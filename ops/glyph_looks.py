@@ -80,7 +80,7 @@ def _ground(rng: Random, height: int, width: int) -> Floats:
 def _cluttered(rng: Random, ground: Floats) -> Floats:
     """Bars and blots behind the lettering, of colours not far from the ground's."""
     out = np.ascontiguousarray(ground, np.float32)
-    height, width = ground.shape[0], ground.shape[1]
+    height, width = (int(v) for v in ground.shape[:2])
     for _ in range(int(rng.integers(1, 5))):
         near = np.clip(np.asarray(out[0, 0], np.float64) + rng.uniform(-45, 45, 3), 0, 255).tolist()
         x, y, r = int(rng.integers(width)), int(rng.integers(height)), int(rng.integers(height // 8, height))
