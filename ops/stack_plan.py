@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
@@ -96,7 +95,5 @@ def run_stage(name: str, settings: Settings) -> int:
     if found is None and name != PREPARE:
         known = ", ".join([*(s.name for s in STAGES), PREPARE])
         raise BadConfig(f"there is no process {name!r}", mend=f"there are {known}")
-    # A stage makes its own threads, so that those of BLAS would crowd the cores; read when NumPy is first imported.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     room = cast("Room", import_module(found.module if found else "ops.stack_prepare"))
     return room.main(settings) or 0

@@ -196,12 +196,14 @@ def has_centres(word: Word) -> bool:
 
 
 def span(glyph: Seen) -> tuple[float, float]:
-    """From where to where a letter that was read stands along its box, up to the middle between neighbours."""
-    word, size = glyph.word, len(glyph.word.text)
-    middle = centre(word, glyph.place)
-    reach = [abs(centre(word, i) - middle) for i in (glyph.place - 1, glyph.place + 1) if 0 <= i < size]
-    half = min(reach, default=0.5) / 2 or 0.5 / size
-    return max(0.0, middle - half), min(1.0, middle + half)
+    """From where to where a letter that was read stands along its box: up to the middle between neighbours.
+
+    The first and the last reach the ends of the box, which lie where the lettering does.
+    """
+    word, place, last = glyph.word, glyph.place, len(glyph.word.text) - 1
+    start = (centre(word, place - 1) + centre(word, place)) / 2 if place > 0 else 0.0
+    end = (centre(word, place) + centre(word, place + 1)) / 2 if place < last else 1.0
+    return min(start, end), max(start, end)
 
 
 def letters_of(phrase: int, size: int, pairs: Sequence[Pair]) -> Iterator[Letter]:

@@ -165,9 +165,8 @@ def try_engine(
 ) -> None:
     """Render one picture with one engine, outside the pipeline: no broker, no database.
 
-    The engine, what its profile refuses, and the finishing are those of the
-    pipeline; a hosted engine charges for it. Exit status: 1 where the render
-    fails or, with --inspect, the picture is not accepted.
+    Engine, profile and finishing are those of the pipeline; a hosted engine charges for it.
+    Exit status: 1 where the render fails or, with --inspect, the picture is not accepted.
     """
     from broker import logs
     from ops.engines_console import say_tried, steps_bar

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import cv2
+from threadpoolctl import threadpool_limits
 
 THREADS_MAX: Final = 64
 QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
@@ -31,9 +32,7 @@ def cores(quota: Path = QUOTA) -> int:
 
 
 def share_cores(threads: int | None) -> int:
-    """The threads of an inspect process, all its cores where none are given; OpenCV starts no others from now on.
-
-    BLAS reads its threads when it is loaded, so those are set before this module is imported (`ops.stack_plan`).
-    """
+    """The threads of an inspect process, all its cores where none are given; OpenCV and BLAS start none from now on."""
     cv2.setNumThreads(1)
+    threadpool_limits(1, user_api="blas")
     return threads or cores()

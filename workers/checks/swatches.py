@@ -2,8 +2,8 @@
 
 They are meant to be its inside the job's colour mask, where it has one. Without, an even area counts whose colour
 lies within CAPTURE of a swatch: an area of another colour altogether was chosen, one that is nearly right went wrong.
-Of the even areas round one swatch the nearest stands for all, and so it does for a row of areas each LINK from the next:
-where the swatch itself is there, the others are its tints, or the steps of a gradient that leads away from it.
+Of the even areas round one swatch the nearest stands for all, and so it does for a row of areas each LINK from the
+next: where the swatch itself is there, the others are its tints, or the steps of a gradient that leads away from it.
 
 Measured on the 58 designs of the demo's two brands, drawn: all stay at 1.6 or under (without LINK four with a wide
 gradient came to 8.5); drawn from nearer, so that a gradient may begin outside of the picture, 53 of 58 do, the others

@@ -114,7 +114,7 @@ class TextModels:
             if found is None:
                 # A copy: the request writes its next result over this one.
                 found = np.array(self._detector.infer([_normal(picture)[None]])[0][0, 0], np.float32)
-                found.flags.writeable = False
+                found.setflags(write=False)
             self._heats[key] = found
             if len(self._heats) > HEATS_KEPT:
                 self._heats.popitem(last=False)

@@ -130,7 +130,7 @@ def test_boxes_stand_where_the_reader_says():
         text="IM", confidence=0.9, box=(0, 0, 100, 0, 100, 60, 0, 60), centres=(0.125, 0.625), confidences=(0.9, 0.8)
     )
     found = letters("IM", seen)
-    assert [x.box for x in found] == [Box(left=0, top=0, right=38, bottom=60), Box(left=37, top=0, right=88, bottom=60)]
+    assert [x.box for x in found] == [Box(left=0, top=0, right=38, bottom=60), Box(left=37, top=0, right=100, bottom=60)]
     assert [p.seen.confidence for p in pairs("IM", seen) if p.seen] == [0.9, 0.8]
     assert [p.seen.confidence for p in pairs("IM", word("IM")) if p.seen] == [None, None]
 
@@ -160,7 +160,7 @@ def test_boxes_without_a_place_or_area_are_left_away():
     for box in ((math.nan,) * 8, (5.0,) * 8, (1e9,) * 8):
         assert letter_box(Word(text="A", confidence=1, box=box), 0, 1) is None
     flat = Word(text="AB", confidence=1, box=(0, 0, 80, 0, 80, 60, 0, 60), centres=(0.5, 0.5))
-    assert letters("AB", flat)[0].box == Box(left=20, top=0, right=60, bottom=60)
+    assert letters("AB", flat)[0].box == Box(left=0, top=0, right=40, bottom=60)
 
 
 def test_a_tall_box_has_its_letters_one_under_another():
