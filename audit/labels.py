@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedLabel:
-    """An asset that the random audit chose and nobody has labelled. `at_ms` is when it was judged."""
+    """An asset that nobody has spoken of yet and somebody should. `at_ms` is when it was judged."""
 
     at_ms: int
     event_id: str
@@ -61,22 +62,45 @@ class DoubtCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escapes:
-    """Accepted assets, those of the random sample that were looked at, and of these those with any defect."""
+    """Accepted assets, those of the random sample that were looked at, and of these those that show a defect.
+
+    `mode` None is any defect. `unscored` of the wrong ones carry no doubt of that mode: no threshold can keep them.
+    """
 
     lane: str
     engine: str
+    mode: str | None
     accepted: int
     labelled: int
     wrong: int
+    unscored: int
+
+
+class Stratum(StrEnum):
+    """How an asset may come to a person; each is drawn at a rate of its own."""
+
+    PASSED = "passed"
+    """Every check passed it: the audit draws a share, whether doubt then sends it to review or not."""
+    REJECTED = "rejected"
+    """The audit draws another share."""
+    REVIEW = "review"
+    """In review on other grounds than doubt: reviewers are to look at all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreed:
-    """Assets by what validation and people say of one failure mode; `mode` None counts all that people spoke of."""
+    """Assets of a Stratum by what validation and people say of one failure mode; `mode` None counts all judged ones.
+
+    told: somebody spoke of them. drawn: how many a hash chose, or, in review, are to be looked at anyway; counted where
+    `mode` is None. sampled: these, and a person did look at them.
+    """
 
     mode: str | None
-    audit: bool
+    stratum: str
+    told: bool
+    sampled: bool
     assets: int
+    drawn: int
     both: int
     found_only: int
     said_only: int
@@ -109,15 +133,23 @@ def _many(conn: psycopg.Connection, kind: type[T], query: LiteralString, paramet
 
 
 def wanted(
-    conn: psycopg.Connection, *, lane: str | None = None, after: tuple[int, str] | None = None, limit: int = MAX_PAGE
+    conn: psycopg.Connection,
+    *,
+    reviews: bool = False,
+    lane: str | None = None,
+    after: tuple[int, str] | None = None,
+    limit: int = MAX_PAGE,
 ) -> tuple[WantedLabel, ...]:
-    """Assets to label, the longest waiting first: the next `limit` (at most 1000) after an (at_ms, event_id)."""
+    """Assets that the audit drew, or those in review, which wait for a first word; the longest waiting first.
+
+    The next `limit` (at most 1000) after an (at_ms, event_id).
+    """
     after_ms, after_id = (None, None) if after is None else after
     return _many(
         conn,
         WantedLabel,
         statement("labels_wanted"),
-        {"lane": lane, "after_ms": after_ms, "after_id": after_id, "limit": min(limit, MAX_PAGE)},
+        {"reviews": reviews, "lane": lane, "after_ms": after_ms, "after_id": after_id, "limit": min(limit, MAX_PAGE)},
     )
 
 
@@ -135,10 +167,10 @@ def doubt_counts(conn: psycopg.Connection, sample: Sample) -> tuple[DoubtCount, 
 
 
 def escapes(conn: psycopg.Connection, sample: Sample) -> tuple[Escapes, ...]:
-    """What got through, any defect counted, by lane and engine."""
+    """What got through, by lane and engine: any defect counted, and each one that somebody named."""
     return _many(conn, Escapes, statement("escapes"), sample.parameters())
 
 
 def agreement(conn: psycopg.Connection, scope: Scope) -> tuple[Agreed, ...]:
-    """How far verdicts and people agree, by failure mode, and apart for assets that a hash chose."""
+    """How far verdicts and people agree, by failure mode and by the way on which assets come to people."""
     return _many(conn, Agreed, statement("agreement"), scope.parameters())

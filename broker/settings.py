@@ -73,6 +73,9 @@ class Settings(BaseModel):
     vision_model: str = Field("", max_length=200, description="Model there that takes pictures.")
     vision_api_key: SecretStr = Field(SecretStr(""), description="Key of that API; empty sends none.")
     vision_api_key_file: Path | None = Field(None, description="File with that key, in place of the key itself.")
+    vision_ca_file: Path | None = Field(
+        None, description="PEM of the authority that signed its certificate; unset: the public ones."
+    )
     vision_timeout_s: float = Field(
         60, gt=0, le=600, description="Longest wait for one answer, seconds; each of up to three tries takes a quarter."
     )
@@ -114,7 +117,9 @@ class Settings(BaseModel):
     vram_budget_gb: float | None = Field(
         None, gt=0, description="GPU memory that loaded engines may fill, GB; unset: all but a fifth, or all but 6 GB."
     )
-    inspect_threads: int = Field(1, ge=1, le=64, description="Cores that the text readers of one process may use.")
+    inspect_threads: int | None = Field(
+        None, ge=1, le=64, description="Cores of one inspect process; unset: all. Several on a machine share them out."
+    )
     max_attempt_age_s: float = Field(
         600, gt=0, description="A render call that takes longer ends its process, as a time-out."
     )

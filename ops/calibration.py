@@ -68,6 +68,15 @@ def fitted(counts: Mapping[Names, tuple[Counts, int]], asked: Asked) -> Iterator
         yield Cell(lane=lane, engine=engine, mode=mode, counts=own, waiting=waiting, fit=found)
 
 
+def waiting(cells: Iterable[Cell]) -> int:
+    """Assets that were drawn and nobody labelled. An asset waits in each of its failure modes, and counts once."""
+    most: dict[tuple[str, str], int] = {}
+    for cell in cells:
+        key = (cell.lane, cell.engine)
+        most[key] = max(most.get(key, 0), cell.waiting)
+    return sum(most.values())
+
+
 def entries(cells: Sequence[Cell], ruleset: Ruleset, asked: Asked, date: str) -> tuple[Calibrated, ...]:
     """The thresholds of a candidate: those of before, each replaced where this calibration knows better.
 

@@ -29,6 +29,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "label": "label:label",
     "calibrate": "calibrate:calibrate",
     "audit": "audit:app",
+    "campaign": "campaign:app",
     "hold": "hold:app",
     "rules": "rules:app",
     "topics": "topics:topics",

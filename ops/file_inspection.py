@@ -14,6 +14,7 @@ from ops.file_credentials import credentials_of
 from rules.composition import ratio_of
 from rules.contract import text_contract
 from rules.ruleset import Ruleset
+from rules.sanity import examine
 from rules.tree import nearest
 from rules.verdict import judge
 from schemas import ids
@@ -56,6 +57,7 @@ class Wanted:
     width, height: Size wanted, pixels; None takes the picture's own.
     logos: Files of logos that must be in the picture.
     crops: Ratios such as 4:5 that it will be cropped to. bleed_px: Pixels at every edge that may be trimmed.
+    prompt: What it was made from: whether people, flat areas or a mark were asked for. Its quotes ask for no text here.
     """
 
     file: Path
@@ -67,6 +69,7 @@ class Wanted:
     logos: tuple[Path, ...] = ()
     crops: tuple[str, ...] = ()
     bleed_px: int = 0
+    prompt: str = ""
 
     def __post_init__(self) -> None:
         for crop in self.crops:
@@ -177,12 +180,12 @@ def _logos(paths: Sequence[Path]) -> dict[FileRef, bytes]:
 
 
 def _request(wanted: Wanted, ruleset: Ruleset, files: tuple[FileRef, ...]) -> RenderRequest:
-    """The attempt that would have made this file: only its contract, lane, brand and size matter to checks."""
+    """The attempt that would have made this file: its contract, lane, brand, size and tags matter to checks."""
     key = f"inspect {wanted.file}"[:255]
     job = Job(
         job_id=ids.job_id(key),
         idempotency_key=key,
-        prompt="",
+        prompt=wanted.prompt,
         brand=wanted.brand,
         lane=wanted.lane,
         required_text=wanted.expect or (),
@@ -194,16 +197,17 @@ def _request(wanted: Wanted, ruleset: Ruleset, files: tuple[FileRef, ...]) -> Re
     )
     brand = ruleset.brands.get(wanted.brand)
     contract = text_contract(job, (), brand, wanted.lane, other_text_allowed=wanted.expect is None)
+    tags = examine(job, ruleset, wanted.lane).tags if wanted.prompt else ()
     return RenderRequest(
         job=job,
         attempt=0,
         rung=Rung.FIRST,
         engine="file",
         lane=wanted.lane,
-        prompt="",
+        prompt=wanted.prompt,
         sampling=Sampling(preset=Preset.STANDARD, scheduler="none", steps=1, guidance=0.0, seed=0),
         text=contract,
-        tags=(),
+        tags=tags,
         risk=Risk.LOW,
         rule="inspect",
         ruleset_id=ruleset.id,

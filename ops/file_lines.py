@@ -12,7 +12,7 @@ from rules.tree import nearest
 from schemas.errors import Poison
 from schemas.events import Lane
 
-FIELDS: Final = ("file", "expect", "lane", "brand", "width", "height", "logos", "crops", "bleed_px")
+FIELDS: Final = ("file", "expect", "lane", "brand", "prompt", "width", "height", "logos", "crops", "bleed_px")
 MAX_LINE_CHARS: Final = 100_000
 
 
@@ -45,20 +45,28 @@ def _parse(line: str, default: Wanted) -> Wanted:
         raise Poison('has no "file"')
     if not isinstance(expect, list) or not all(isinstance(t, str) for t in cast("list[Any]", expect)):
         raise Poison('"expect" must be a list of strings; an empty one means that no text may appear')
-    lane, brand = row.get("lane", default.lane.value), row.get("brand", default.brand)
-    if lane not in tuple(Lane) or not isinstance(brand, str):
-        raise Poison(f'"lane" must be {" or ".join(Lane)} and "brand" a string')
+    lane = row.get("lane", default.lane.value)
+    if lane not in tuple(Lane):
+        raise Poison(f'"lane" must be {" or ".join(Lane)}')
     return Wanted(
         file=Path(file),
         expect=tuple(cast("list[str]", expect)),
         lane=Lane(lane),
-        brand=brand,
+        brand=_string(row, "brand", default.brand),
         width=_pixels(row, "width", default.width),
         height=_pixels(row, "height", default.height),
         logos=tuple(Path(logo) for logo in _strings(row, "logos", [str(p) for p in default.logos])),
         crops=_strings(row, "crops", default.crops),
         bleed_px=_bleed(row, default.bleed_px),
+        prompt=_string(row, "prompt", default.prompt),
     )
+
+
+def _string(row: Mapping[str, Any], name: str, default: str) -> str:
+    value = row.get(name, default)
+    if not isinstance(value, str):
+        raise Poison(f'"{name}" must be a string')
+    return value
 
 
 def _strings(row: Mapping[str, Any], name: str, default: Sequence[str]) -> tuple[str, ...]:

@@ -1,49 +1,38 @@
-"""The bank of renderings that letters are compared with: each letter in the most different of the faces trained on."""
+"""Renders the bank of letters that the glyph check compares with: every letter in every face trained on."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 
 from ops.glyph_words import LETTERS, Type, rendered
-from workers.checks.glyph_cut import Floats, tile_of
-from workers.checks.glyph_net import BANKED, Bank, filled
-
-MOST: Final = 20
-"""Renderings of one letter: of 33 faces those that differ most from one another."""
-LEVELS: Final = 15
-"""Shades in a rendering: the file is a third of what 255 take."""
+from workers.checks.glyph_bank import BANKED, LEVELS, Bank, filled
+from workers.checks.glyph_cut import tile_of
 
 
 def build(types: Sequence[Type]) -> Bank:
-    """Renders every letter in every face that has it, and keeps the most different."""
-    families = sorted({t.family for t in types})
+    """The bank of some faces; they are numbered as they come. A face that lacks a letter has no row of it."""
     letters: list[str] = []
-    numbers: list[int] = []
-    ink: list[Floats] = []
+    rows = [0]
+    faces: list[int] = []
+    levels: list[np.typing.NDArray[np.uint8]] = []
     aspects: list[float] = []
     for letter in LETTERS:
-        drawn = [(t, r) for t in types if (r := rendered(t, letter)) is not None]
-        parts = [filled(tile_of(np.asarray(r.astype(np.float32) / 255, np.float32))) for _, r in drawn]
-        for at in _different(np.stack([np.append(p.ink.ravel(), 12 * p.aspect) for p in parts])):
-            letters.append(letter)
-            numbers.append(families.index(drawn[at][0].family))
-            ink.append((np.round(parts[at].ink * LEVELS) / LEVELS).astype(np.float32))
-            aspects.append(parts[at].aspect)
+        drawn = [(n, r) for n, t in enumerate(types) if (r := rendered(t, letter)) is not None]
+        if not drawn:
+            continue
+        for face, ink in drawn:
+            part = filled(tile_of(np.asarray(ink.astype(np.float32) / 255, np.float32)))
+            faces.append(face)
+            levels.append(np.round(part.ink * LEVELS).astype(np.uint8).reshape(BANKED * BANKED))
+            aspects.append(part.aspect)
+        letters.append(letter)
+        rows.append(len(faces))
     return Bank(
         letters=letters,
-        families=np.array(numbers, np.int64),
-        ink=np.stack(ink).reshape(-1, BANKED, BANKED),
+        rows=np.array(rows, np.int64),
+        face_of=np.array(faces, np.int64),
+        levels=np.stack(levels),
         aspects=np.array(aspects, np.float32),
     )
-
-
-def _different(rows: Floats) -> list[int]:
-    """The row nearest to all others, then always the one farthest from those that were taken."""
-    apart = np.linalg.norm(rows[:, None] - rows[None], axis=2)
-    taken = [int(apart.sum(axis=1).argmin())]
-    while len(taken) < min(MOST, len(rows)):
-        taken.append(int(apart[:, taken].min(axis=1).argmax()))
-    return taken

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from ops.bench.intervals import Z_95
 from ops.glyph_tiles import KINDS, Tiles
-from ops.glyph_words import LETTERS
-from workers.checks.glyph_cut import Floats
 from workers.checks.glyph_net import GlyphNet
+from workers.checks.glyph_strip import Floats
 
 
 def auc(sound: npt.ArrayLike, bad: npt.ArrayLike) -> float:
@@ -35,9 +34,7 @@ def interval(area: float, sound: int, bad: int) -> tuple[float, float]:
 
 def healths(net: GlyphNet, tiles: Tiles) -> Floats:
     """Health of each letter, asked for as what it was drawn from."""
-    return net.health(
-        np.asarray(tiles.ink.astype(np.float32) / 255, np.float32), [LETTERS[int(n)] for n in tiles.letters]
-    )
+    return net.health(tiles.cuts(), [int(n) for n in tiles.lines])
 
 
 def figures(net: GlyphNet, tiles: Tiles) -> dict[str, Any]:

@@ -22,18 +22,22 @@ def painted(rng: Random, mask: Ink) -> Pixels:
     mean = ground.reshape(-1, 3).mean(axis=0)
     ink = _ink(rng, mean, float(rng.uniform(45, 110)))
     way = float(rng.random())
-    if way < 0.46:
+    if way < 0.3:
         out = _over(ground, share, ink)
-    elif way < 0.56:
+    elif way < 0.4:
         out = _over(_shaded(rng, ground, share, mean), share, ink)
-    elif way < 0.66:
+    elif way < 0.5:
         out = _neon(rng, ground * 0.35, share)
-    elif way < 0.76:
+    elif way < 0.6:
         out = _embossed(rng, ground, share)
-    elif way < 0.83:
+    elif way < 0.66:
         out = _over(ground, _ring(rng, share), ink)
-    elif way < 0.9:
+    elif way < 0.72:
         out = _over(_over(ground, _grown(rng, share), _ink(rng, ink, 60)), share, ink)
+    elif way < 0.82:
+        out = _solid(rng, ground, share, ink)
+    elif way < 0.9:
+        out = _over(ground, _ragged(rng, share), np.clip(ink + _texture(rng, mask.shape[0], mask.shape[1], 25), 0, 255))
     else:
         out = _over(ground, share, np.clip(ink + _texture(rng, mask.shape[0], mask.shape[1], 30), 0, 255))
     return _taken(rng, out)
@@ -66,9 +70,26 @@ def _ground(rng: Random, height: int, width: int) -> Floats:
             np.linspace(0, 1, width)[None, :, None] if rng.random() < 0.5 else np.linspace(0, 1, height)[:, None, None]
         )
         out = (out * (1 - ramp) + other * ramp).astype(np.float32)
+    if way > 0.85:
+        out = _cluttered(rng, out)
     if way > 0.55:
         out = out + _texture(rng, height, width, float(rng.uniform(3, 18)))
     return np.clip(out, 0, 255).astype(np.float32)
+
+
+def _cluttered(rng: Random, ground: Floats) -> Floats:
+    """Bars and blots behind the lettering, of colours not far from the ground's."""
+    out = np.ascontiguousarray(ground, np.float32)
+    height, width = (int(v) for v in ground.shape[:2])
+    for _ in range(int(rng.integers(1, 5))):
+        near = np.clip(np.asarray(out[0, 0], np.float64) + rng.uniform(-45, 45, 3), 0, 255).tolist()
+        x, y, r = int(rng.integers(width)), int(rng.integers(height)), int(rng.integers(height // 8, height))
+        if rng.random() < 0.5:
+            cv2.circle(out, (x, y), r // 2, near, cv2.FILLED, cv2.LINE_AA)
+        else:
+            end = (int(rng.integers(width)), int(rng.integers(height)))
+            cv2.line(out, (x, y), end, near, max(2, r // 8), cv2.LINE_AA)
+    return out
 
 
 def _over(ground: Floats, share: Floats, ink: Floats | np.float32) -> Floats:
@@ -122,6 +143,38 @@ def _ring(rng: Random, share: Floats) -> Floats:
 def _grown(rng: Random, share: Floats) -> Floats:
     size = max(3, round(_unit(share) * float(rng.uniform(0.8, 1.8)))) | 1
     return np.asarray(cv2.dilate(share, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))), np.float32)
+
+
+def _solid(rng: Random, ground: Floats, share: Floats, ink: Floats) -> Floats:
+    """Letters with sides in shade, seen from one side, their faces lit from above."""
+    depth = max(2, round(_unit(share) * float(rng.uniform(1.2, 3.2))))
+    across, down = (int(v) for v in rng.integers(-1, 2, 2))
+    sides = share
+    for step in range(1, depth + 1):
+        sides = np.maximum(sides, np.roll(share, (step * (down or 1), step * across), (0, 1)))
+    far = np.float32(0 if float(ink @ _LUMA) > 90 else 255)
+    ramp = np.linspace(0, float(rng.uniform(0, 0.45)), share.shape[0], dtype=np.float32)[:, None, None]
+    halo = _soften(rng, ground, sides)
+    out = _over(halo, sides, np.asarray(ink + (far - ink) * float(rng.uniform(0.4, 0.65)), np.float32))
+    return (out + share[:, :, None] * (ink + (255 - far - ink) * ramp - out)).astype(np.float32)
+
+
+def _soften(rng: Random, ground: Floats, share: Floats) -> Floats:
+    """A dark halo, at times."""
+    if rng.random() < 0.5:
+        return ground
+    return _over(ground, _soft(share, _unit(share) * 1.5) * 0.5, np.float32(0))
+
+
+def _ragged(rng: Random, share: Floats) -> Floats:
+    """Edges as of leaves or pebbles."""
+    unit = _unit(share)
+    cells = (max(2, round(share.shape[0] / (unit * 1.3))), max(2, round(share.shape[1] / (unit * 1.3))))
+    noise = rng.normal(0, float(rng.uniform(0.15, 0.4)), cells).astype(np.float32)
+    rough = cv2.resize(noise, (share.shape[1], share.shape[0]), interpolation=cv2.INTER_CUBIC)
+    grown = np.clip((_soft(share, unit * 0.8) + rough * (share > 0.02) - 0.42) * 4 + 0.5, 0, 1).astype(np.float32)
+    # The letter lies under them, so that no gap breaks a thin stroke.
+    return np.maximum(grown, share)
 
 
 def _taken(rng: Random, picture: Floats) -> Pixels:

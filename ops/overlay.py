@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from ops.overlay_marks import INK, PAPER, VERDICTS, Asked, Drawing, Mark
+from ops.overlay_marks import INK, VERDICTS, Asked, Drawing, Mark
+from ops.overlay_shapes import PAPER, Shape, draw_shape
 from ops.overlay_text import Caption, wrapped
 from rules.composition import ratio_of
 from schemas.events import Inspection, Judgement
@@ -76,7 +78,7 @@ def _head(judgement: Judgement, name: str, width: int) -> Image.Image:
     edge, lead = points, round(points * 1.42)
     title = Caption(judgement.verdict.value.upper(), round(points * 1.35), strong=True)
     band = round(points * 2.3)
-    grounds = [wrapped(reason, points, width - 2 * edge - points) for reason in judgement.reasons]
+    grounds = [wrapped(_told(reason), points, width - 2 * edge - points) for reason in judgement.reasons]
     lines = sum(len(ground) for ground in grounds)
     head = Image.new("RGB", (width, band + lines * lead + edge), PAPER)
     pen = ImageDraw.Draw(head)
@@ -95,6 +97,14 @@ def _head(judgement: Judgement, name: str, width: int) -> Image.Image:
             line.draw(pen, edge + points, y + lead * 0.82, INK)
             y += lead
     return head
+
+
+def _told(reason: str) -> str:
+    """A ground as a sentence: "wrong-text: expected …" begins with "Wrong text"."""
+    mode, colon, rest = reason.partition(": ")
+    if colon and re.fullmatch("[a-z-]+", mode):
+        return f"{mode.replace('-', ' ').capitalize()}: {rest}"
+    return reason
 
 
 def _legend(used: list[Mark], width: int) -> Image.Image:
@@ -118,15 +128,9 @@ def _legend(used: list[Mark], width: int) -> Image.Image:
     for n, row in enumerate(rows):
         top = points * 0.5 + n * lead
         for at, mark, caption in row:
-            if mark is Mark.MISSING:
-                middle, y = at + swatch / 2, top + points * 0.4
-                tips = [
-                    (middle - points * 0.45, y + points * 0.6),
-                    (middle, y),
-                    (middle + points * 0.45, y + points * 0.6),
-                ]
-                pen.line(tips, fill=mark.colour, width=3, joint="curve")
-            else:
-                pen.rectangle((at, top + points * 0.25, at + swatch, top + points * 1.15), outline=mark.colour, width=3)
+            # A caret stands below its place, which here is a line above.
+            caret = mark.shape is Shape.CARET
+            low = top + points * (0.5 if caret else 1.15)
+            draw_shape(pen, mark.shape, (at, top + points * 0.2, at + swatch, low), mark.colour, 2 if caret else 3)
             caption.draw(pen, at + swatch + points * 0.5, top + points * 1.05, INK)
     return foot

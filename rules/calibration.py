@@ -20,8 +20,10 @@ from typing import Final
 STEPS: Final = 100
 """Thresholds of the grid: 0.01, 0.02 … 1. A doubt of exactly 1 is never accepted."""
 BUCKETS: Final = STEPS + 1
-START_WRONG: Final = (1, 4)
-"""Defects that the strictest threshold must survive: one where labels are few, four where there are plenty."""
+START_WRONG: Final = (0, 1, 4)
+"""Defects that the strictest threshold is to survive: none or one where labels are few, four where there are plenty."""
+START_MORE: Final = 1.04
+"""Times the labels that this needs are asked for: as many are to be expected, and chance may give some less."""
 SEARCH: Final = 60
 """Halvings of an interval: beyond the precision of a float."""
 MOST_LABELS: Final = 10_000_000
@@ -123,8 +125,8 @@ def fit(counts: Counts, *, alpha: float, delta: float, tighter: float) -> Fit:
     """The loosest threshold that keeps the promise, or what is missing. 0 < tighter <= alpha < 1 and 0 < delta < 1."""
     accepted, wrong = _below(counts.labelled), _below(counts.wrong)
     total = accepted[-1]
-    fewest, most = (labels_needed(wrong_at_start, alpha, delta) for wrong_at_start in START_WRONG)
-    start = _start(_below(counts.placing), min(max(fewest, total // 2), most), total)
+    none, one, most = (math.ceil(START_MORE * labels_needed(k, alpha, delta)) for k in START_WRONG)
+    start = _start(_below(counts.placing), min(max(one if total >= one else none, total // 2), most), total)
     best: int | None = None
     for step in range(start, BUCKETS):
         if lower_tail(wrong[step], accepted[step], alpha) > delta:

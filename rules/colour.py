@@ -65,24 +65,34 @@ def palette_defects(
         ]
     design = bool(DESIGN_TAGS & {t.name for t in request.tags})
     if distance <= brand.delta_e_limit:
-        return _meant(measured, limits, brand, design=design)
+        return _meant(measured, request, limits, brand, design=design)
     evidence = f"mean ΔE00 of {distance:.1f} to the palette of {brand.id}, at most {brand.delta_e_limit:g}"
     if design:
         return [defect(DRIFT, "palette", distance, brand.delta_e_limit, evidence)]
     most = limits["palette.branded_cast_max"]
     if cast <= most:
-        return _meant(measured, limits, brand, design=design)
+        return _meant(measured, request, limits, brand, design=design)
     evidence = f"one hue lies over the picture (chroma {cast:.0f}), with a {evidence}"
     return [defect(DRIFT, "palette", distance, brand.delta_e_limit, evidence, certain=False)]
 
 
-def _meant(measured: Numbers, limits: Mapping[str, float], brand: Brand, *, design: bool) -> list[Defect]:
+def meant_distance(measured: Numbers, request: RenderRequest, limits: Mapping[str, float]) -> float | None:
+    """ΔE00 to the brand's swatches where its own colours are meant; None where that says nothing of the picture."""
     share, p90 = measured.get("palette", "meant_share"), measured.get("palette", "meant_p90")
-    if share is None or p90 is None or p90 <= brand.delta_e_pass:
-        return []
+    if share is None or p90 is None:
+        return None
     by_mask = measured.get("palette", "meant_by_mask") == 1
-    if not by_mask and not (design and share >= limits["palette.meant_share_min"]):
+    design = bool(DESIGN_TAGS & {t.name for t in request.tags})
+    return p90 if by_mask or (design and share >= limits["palette.meant_share_min"]) else None
+
+
+def _meant(
+    measured: Numbers, request: RenderRequest, limits: Mapping[str, float], brand: Brand, *, design: bool
+) -> list[Defect]:
+    p90 = meant_distance(measured, request, limits)
+    if p90 is None or p90 <= brand.delta_e_pass:
         return []
+    by_mask, share = measured.get("palette", "meant_by_mask") == 1, measured.get("palette", "meant_share") or 0.0
     where = "inside the colour mask" if by_mask else f"where its own colours are meant ({share:.0%} of the picture)"
     evidence = f"ΔE00 of {p90:.1f} to the swatches of {brand.id} {where}, at most {brand.delta_e_pass:g}"
     # Without a mask it is only likely that an area was meant to be the swatch: certain where nearly all of it is off.

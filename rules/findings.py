@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from rules.ladder import Ladder
-from schemas.events import Defect, FileRole, Rendering, RenderRequest
+from schemas.events import Defect, FileRole, Measurement, Rendering, RenderRequest
 
 CORRUPT: Final = "corrupt-bytes"
 BLANK: Final = "blank-frame"
@@ -37,12 +37,15 @@ DESIGN_TAGS: Final = frozenset({"text", "layout", "logo", "brand-logo", "file-lo
 """Work whose colours are the brand's to the last area. A photograph only has to go with them."""
 
 
-class Numbers(Protocol):
-    """Measurements by check and name."""
+class Numbers:
+    """The measurements by check and name."""
+
+    def __init__(self, measurements: Iterable[Measurement]) -> None:
+        self._values = {(m.check, m.name): m.value for m in measurements}
 
     def get(self, check: str, name: str) -> float | None:
         """One number, or None where it was not measured."""
-        ...
+        return self._values.get((check, name))
 
 
 Found = tuple[list[Defect], list[str]]
@@ -93,7 +96,8 @@ def file_defects(
         if decodes is None:
             missing.append("bytes")
         elif decodes < 1:
-            defects.append(defect(CORRUPT, "bytes", decodes, 1, "the file cannot be decoded to its last pixel"))
+            evidence = f"the file cannot be decoded to its last pixel{_why_broken(measured)}"
+            defects.append(defect(CORRUPT, "bytes", decodes, 1, evidence))
         elif matches is not None and matches < 1:
             defects.append(defect(CORRUPT, "bytes", matches, 1, "the file is not of the type that was declared"))
         else:
@@ -104,6 +108,22 @@ def file_defects(
     if "latents" in checks and rendering.latents is not None:
         defects += _latents(measured, limits, missing)
     return defects, missing
+
+
+def _why_broken(measured: Numbers) -> str:
+    """What the decoder found, in words; nothing where it only failed."""
+    size, frames = measured.get("bytes", "size_bytes"), measured.get("bytes", "frames")
+    if size == 0:
+        return ": it is empty"
+    if measured.get("bytes", "known") == 0:
+        return ": it is no picture of a kind that is read (PNG, JPEG, WebP, GIF, BMP, TIFF)"
+    if measured.get("bytes", "ends") == 0:
+        return ": it is cut off before its end"
+    if frames is not None:
+        return f": it is an animation of {frames:.0f} frames, and one picture is wanted"
+    if measured.get("bytes", "too_large") is not None:
+        return ": it is larger than any job may ask for, and was not unpacked"
+    return ""
 
 
 def _form(measured: Numbers, limits: Mapping[str, float]) -> list[Defect]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -12,29 +13,50 @@ MALFORMED: Final = "malformed-letter"
 CHECK: Final = "glyphs"
 DETECTED: Final[Mapping[str, str]] = {MALFORMED: CHECK}
 """Failure mode reported here, with the check that shows it."""
+NEXT: Final = 3
+"""Letters that the least healthy is held against."""
+TINY: Final = 1e-6
+"""Healths nearer to 0 or 1 say no more: the network's numbers are not finer."""
 
 
 def glyph_defects(
     inspection: Inspection, contract: TextContract, checks: Sequence[str], limits: Mapping[str, float]
 ) -> list[Defect]:
-    """At most one defect, never certain: the least healthy letter of the wanted phrases where it is below the limit.
+    """At most one defect, never certain: the least healthy letter of the wanted phrases.
 
-    Where the lettering as a whole is not like a font's (letters of leaves, tubes, drips), one letter that is not says
-    nothing, and none is reported.
+    It is told where it is below `health_min` whatever the others are, or below `odd_max` and stands out from the next
+    least healthy by `apart_min`. Where the lettering as a whole is not like a font's (letters of leaves, tubes, drips),
+    one letter that is not says nothing, and none is reported.
     """
-    least = limits["glyphs.health_min"]
-    if CHECK not in checks or all(g.health >= least for g in inspection.glyphs):
+    odd = max(limits["glyphs.health_min"], limits["glyphs.odd_max"])
+    if CHECK not in checks or all(g.health >= odd for g in inspection.glyphs):
         return []
     judged = sorted(_wanted(inspection, contract), key=lambda g: g.health)
-    low = [g for g in judged if g.health < least]
-    if not low or judged[len(judged) // 2].health < limits["glyphs.typical_min"]:
+    if not judged or judged[len(judged) // 2].health < limits["glyphs.typical_min"]:
         return []
-    worst = low[0]
+    worst = judged[0]
+    least = odd if _apart(judged) >= limits["glyphs.apart_min"] else limits["glyphs.health_min"]
+    low = [g for g in judged if g.health < least]
+    if not low:
+        return []
     where = f"at {worst.box.left}, {worst.box.top}"
     counted = {1: "", 2: ", and one more letter is not"}
     more = counted.get(len(low), f", and {len(low) - 1} more letters are not")
     evidence = f"the {worst.letter!r} {where} is not formed as a font forms it{more}"
     return [Defect(mode=MALFORMED, check=CHECK, value=worst.health, threshold=least, evidence=evidence, certain=False)]
+
+
+def _apart(judged: Sequence[Glyph]) -> float:
+    """How far the odds of soundness of the first lie below those of the next three, as a logarithm; 0 of too few."""
+    if len(judged) <= NEXT:
+        return 0.0
+    first, *others = (_log_odds(g.health) for g in judged[: NEXT + 1])
+    return sum(others) / NEXT - first
+
+
+def _log_odds(health: float) -> float:
+    kept = min(max(health, TINY), 1 - TINY)
+    return math.log(kept / (1 - kept))
 
 
 def _wanted(inspection: Inspection, contract: TextContract) -> list[Glyph]:

@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, zip_longest
 from typing import Final
 
 from rapidfuzz.distance import Levenshtein
@@ -19,10 +20,6 @@ SIDE_MAX: Final = 32_768
 """Largest coordinate of a box."""
 LETTER_MAX: Final = 8
 """Most characters of a letter: a base and its marks."""
-FAULTS_MAX: Final = 4
-"""Most letters at fault that one sentence names; a garbled phrase has more, and is shown whole."""
-CONTEXT: Final = 12
-"""Most letters that say after what a fault stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +63,16 @@ class Pair:
         return LetterState.MISSING if self.seen is None else LetterState.WRONG
 
 
+_Edit = tuple[int | None, int | None]
+_NOBODY: Final[_Edit] = (None, None)
+
+
 def aligned(
     phrase: str, pieces: Sequence[Piece], folded: Callable[[str], str], *, marks: bool, exact: bool
 ) -> tuple[Pair, ...]:
     """Every letter that counts of a phrase, once, and every letter too many, in order, with the fewest edits.
 
+    Two neighbours in each other's place are two wrong letters, not one missing and one too many.
     `folded` takes away of one letter what does not count; with `marks` punctuation inside words counts. What is known
     to be `exact` is right whatever the letters one by one say: some only fold to the same beside each other.
     """
@@ -81,15 +83,39 @@ def aligned(
     theirs, their_letters = _spelt(seen, folded)
     links: dict[int, int] = {}
     wrong: set[int] = set()
-    for op in Levenshtein.opcodes(our_letters, their_letters):
-        if op.tag == "insert":
+    for ours_at, theirs_at in _edits(our_letters, their_letters):
+        if ours_at is None:
             continue
-        for i in range(op.src_start, op.src_end):
-            if op.tag != "equal":
-                wrong.add(ours[i])
-            if op.tag != "delete":
-                links.setdefault(ours[i], theirs[op.dest_start + i - op.src_start])
+        if theirs_at is None or our_letters[ours_at] != their_letters[theirs_at]:
+            wrong.add(ours[ours_at])
+        if theirs_at is not None:
+            links.setdefault(ours[ours_at], theirs[theirs_at])
     return tuple(_pairs(wanted, seen, links, wrong, exact=exact))
+
+
+def _edits(ours: Sequence[str], theirs: Sequence[str]) -> list[_Edit]:
+    """Which letter stands for which, in order; None where one has none."""
+    out: list[_Edit] = []
+    for op in Levenshtein.opcodes(ours, theirs):
+        left, right = range(op.src_start, op.src_end), range(op.dest_start, op.dest_end)
+        out += zip_longest(left, right)
+    single = [n for n, e in enumerate(out) if None in e]
+    done = -1
+    for p, q in pairwise(single):
+        straight = _straight(out[p : q + 1])
+        crossed = [n for n, (a, b) in enumerate(straight) if ours[a] != theirs[b]]
+        if p > done and len(crossed) == 2 and crossed[1] == crossed[0] + 1:
+            (a, b), (c, d) = (straight[n] for n in crossed)
+            if ours[a] == theirs[d] and ours[c] == theirs[b]:
+                out[p : q + 1] = [*straight, _NOBODY]
+                done = q
+    return [e for e in out if e != _NOBODY]
+
+
+def _straight(edits: Sequence[_Edit]) -> list[tuple[int, int]]:
+    """The same letters side by side in their order; empty where one side has more."""
+    left, right = [a for a, _ in edits if a is not None], [b for _, b in edits if b is not None]
+    return list(zip(left, right, strict=True)) if len(left) == len(right) else []
 
 
 def _pairs(
@@ -140,6 +166,11 @@ def letter_box(word: Word, start: float, end: float) -> Box | None:
     (ax, ay), (bx, by), (cx, cy), (dx, dy) = corners(word)
     xs = [p + (q - p) * t for p, q in ((ax, bx), (dx, cx)) for t in (start, end)]
     ys = [p + (q - p) * t for p, q in ((ay, by), (dy, cy)) for t in (start, end)]
+    return _upright(tuple(zip(xs, ys, strict=True)))
+
+
+def _upright(points: Sequence[tuple[float, float]]) -> Box | None:
+    xs, ys = zip(*points, strict=True)
     box = Box(left=_low(min(xs)), top=_low(min(ys)), right=_high(max(xs)), bottom=_high(max(ys)))
     return box if box.left < box.right and box.top < box.bottom else None
 
@@ -165,12 +196,14 @@ def has_centres(word: Word) -> bool:
 
 
 def span(glyph: Seen) -> tuple[float, float]:
-    """From where to where a letter that was read stands along its box, up to the middle between neighbours."""
-    word, size = glyph.word, len(glyph.word.text)
-    middle = centre(word, glyph.place)
-    reach = [abs(centre(word, i) - middle) for i in (glyph.place - 1, glyph.place + 1) if 0 <= i < size]
-    half = min(reach, default=0.5) / 2 or 0.5 / size
-    return max(0.0, middle - half), min(1.0, middle + half)
+    """From where to where a letter that was read stands along its box: up to the middle between neighbours.
+
+    The first and the last reach the ends of the box, which lie where the lettering does.
+    """
+    word, place, last = glyph.word, glyph.place, len(glyph.word.text) - 1
+    start = (centre(word, place - 1) + centre(word, place)) / 2 if place > 0 else 0.0
+    end = (centre(word, place) + centre(word, place + 1)) / 2 if place < last else 1.0
+    return min(start, end), max(start, end)
 
 
 def letters_of(phrase: int, size: int, pairs: Sequence[Pair]) -> Iterator[Letter]:
@@ -199,6 +232,29 @@ def extra_letters(word: Word, text: str) -> Iterator[Letter]:
         yield Letter(phrase=-1, place=start + at, state=LetterState.EXTRA, wanted="", seen=letter[:LETTER_MAX], box=box)
 
 
+def blank_letter(phrase: int, place: int, state: LetterState, around: tuple[Seen, Seen]) -> Letter:
+    """The record of a blank too many, which stands before a place of a phrase, or of one that is missing there.
+
+    Its box lies between the letters that it parts.
+    """
+    missing = state is LetterState.MISSING
+    seen, wanted = ("", " ") if missing else (" ", "")
+    return Letter(phrase=phrase, place=place, state=state, wanted=wanted, seen=seen, box=_blank_box(*around))
+
+
+def _blank_box(first: Seen, second: Seen) -> Box | None:
+    if first.word is second.word:
+        (start, end), (next_start, next_end) = span(first), span(second)
+        if end < next_start:
+            return letter_box(first.word, end, next_start)
+        # They touch: from middle to middle.
+        return letter_box(first.word, (start + end) / 2, (next_start + next_end) / 2)
+    if not all(abs(v) <= FARTHEST for v in (*first.word.box, *second.word.box)):
+        return None
+    (_, top, foot, _), (next_top, _, _, next_foot) = corners(first.word), corners(second.word)
+    return _upright((top, foot, next_top, next_foot))
+
+
 def _box(glyph: Seen) -> Box | None:
     return letter_box(glyph.word, *span(glyph))
 
@@ -214,48 +270,3 @@ def _gap_box(pairs: Sequence[Pair], at: int) -> Box | None:
     if after is not None:
         return letter_box(after.word, 0.0, centre(after.word, after.place))
     return None
-
-
-def told(pairs: Sequence[Pair]) -> str:
-    """Which letters are at fault and where, for people; empty where none or too many are."""
-    faults = [i for i, p in enumerate(pairs) if p.state is not LetterState.RIGHT]
-    if not 1 <= len(faults) <= FAULTS_MAX or len(pairs) < 2 * len(faults):
-        return ""
-    return _swapped(pairs) or "; ".join(_fault(pairs, i) for i in faults)
-
-
-def _fault(pairs: Sequence[Pair], at: int) -> str:
-    pair = pairs[at]
-    before = _before(pairs, at)
-    where = f"after {before!r}" if before else "at the beginning"
-    wanted = "" if pair.wanted is None else pair.wanted.text
-    seen = "" if pair.seen is None else pair.seen.text
-    match pair.state:
-        case LetterState.MISSING:
-            return f"{wanted!r} missing {where}"
-        case LetterState.EXTRA:
-            return f"{seen!r} too many {where}"
-        case _:
-            return f"{seen!r} for {wanted!r} {where}"
-
-
-def _before(pairs: Sequence[Pair], at: int) -> str:
-    """What of its word stands before a letter, and of the word before where it is the first."""
-    before = [p.wanted for p in pairs[:at] if p.wanted is not None]
-    word = before[-1:]
-    for glyph in reversed(before[:-1]):
-        if glyph.place + len(glyph.text) != word[0].place or len(word) == CONTEXT:
-            break
-        word.insert(0, glyph)
-    return "".join(g.text for g in word)
-
-
-def _swapped(pairs: Sequence[Pair]) -> str:
-    """Two neighbours in each other's place, where that is all."""
-    wanted = [p.wanted.text for p in pairs if p.wanted is not None]
-    seen = [p.seen.text for p in pairs if p.seen is not None]
-    at = next((i for i, (a, b) in enumerate(zip(wanted, seen, strict=False)) if a != b), len(wanted))
-    one, other = wanted[at : at + 2], seen[at : at + 2]
-    if len(one) < 2 or one != other[::-1] or wanted[at + 2 :] != seen[at + 2 :]:
-        return ""
-    return f"{one[0]!r} and {one[1]!r} in each other's place"

@@ -39,6 +39,18 @@ def logo_defects(inspection: Inspection, request: RenderRequest, limits: Mapping
     return defects, [CHECK] if any(f.sha256 not in matches for f in wanted) else []
 
 
+def whole_logos(inspection: Inspection, limits: Mapping[str, float]) -> list[tuple[float, ...]]:
+    """Corners of supplied logos that are in the picture as their files have them: lettering in there is their own."""
+    return [
+        m.box
+        for m in inspection.logos
+        if m.found
+        and m.score >= limits["logo.score_min"]
+        and (m.distortion or 0.0) <= limits["logo.distortion_max"]
+        and (m.difference or 0.0) <= limits["logo.difference_max"]
+    ]
+
+
 def _damage(match: LogoMatch, name: str, limits: Mapping[str, float]) -> list[Defect]:
     if not match.found:
         return [_defect(DAMAGE, match.score, limits["logo.score_min"], f"the logo {name!r} was not found")]
@@ -48,17 +60,18 @@ def _damage(match: LogoMatch, name: str, limits: Mapping[str, float]) -> list[De
         out.append(_defect(DAMAGE, match.score, least, evidence))
     turned = None if match.rotation_degrees is None else abs(match.rotation_degrees)
     for value, key, says in (
-        (match.distortion, "distortion_max", "is stretched or skewed by"),
-        (turned, "rotation_max_degrees", "is turned by degrees:"),
-        (match.delta_e00, "delta_e00_max", "is off its colours by a mean ΔE00 of"),
-        (match.difference, "difference_max", "is drawn otherwise in a share of its area of"),
+        (match.distortion, "distortion_max", "is stretched or skewed by {:.0%}, at most {:.0%}"),
+        (turned, "rotation_max_degrees", "is turned by {:.0f} degrees, at most {:g}"),
+        (match.delta_e00, "delta_e00_max", "is off its colours by a mean ΔE00 of {:.1f}, at most {:g}"),
+        (match.difference, "difference_max", "is drawn otherwise in {:.0%} of its area, at most {:.0%}"),
     ):
         most = limits[f"logo.{key}"]
         if value is not None and value > most:
-            out.append(_defect(DAMAGE, value, most, f"the logo {name!r} {says} {value:.2g}, at most {most:g}"))
+            out.append(_defect(DAMAGE, value, most, f"the logo {name!r} {says.format(value, most)}"))
     least = limits["logo.clear_space_min"]
     if match.clear_space is not None and match.clear_space < least:
-        evidence = f"the logo {name!r} has {match.clear_space:.2g} of its shorter side free about it, want {least:g}"
+        free = f"has {match.clear_space:.1%} of its shorter side free about it, at least {least:.0%}"
+        evidence = f"the logo {name!r} {free}"
         out.append(_defect(DAMAGE, match.clear_space, least, evidence))
     return out
 

@@ -39,7 +39,8 @@ def _doubted(judgement: Judgement, found: dict[str, float], request: RenderReque
     for mode, doubt in found.items():
         limit = ruleset.thresholds.acceptance.below(request.lane, request.engine, mode)
         if limit is not None and doubt >= limit[0]:
-            evidence = f"a doubt of {doubt:.2f}, accepted is below {limit[0]:.2f} ({limit[1]})"
+            bound = f"a doubt of {doubt:.2f}, accepted is below {limit[0]:.2f} ({limit[1]})"
+            evidence = f"no check found it and it cannot be ruled out, {bound}"
             defects.append(
                 Defect(mode=mode, check=CHECK, value=doubt, threshold=limit[0], evidence=evidence, certain=False)
             )

@@ -42,8 +42,9 @@ class Fault(Enum):
 class Blank:
     """The place between two neighbouring letters of a phrase, as one reading shows it.
 
-    place: The letter before it, counted in the phrase.
+    place: The character of the phrase that stands behind it; where a blank is wanted, that blank.
     after: What of its word stands before it.
+    around: The letters read on either side.
     wanted: Whether a blank belongs there.
     read: Whether the reader read one; None where the letters stand in two boxes, or are all spaced out.
     gap_em: How much farther apart they stand than letters of their widths do, in em, where the reader told where
@@ -54,6 +55,7 @@ class Blank:
 
     place: int
     after: str
+    around: tuple[Seen, Seen]
     wanted: bool
     read: bool | None = None
     gap_em: float | None = None
@@ -71,7 +73,8 @@ def blanks(phrase: str, pairs: Sequence[Pair]) -> tuple[Blank, ...]:
         # Punctuation that does not count: whether a blank belongs to it is a matter of style.
         if first is None or second is None or between.strip():
             continue
-        blank = Blank(one.place, phrase[: one.place + 1].rsplit(maxsplit=1)[-1], wanted=bool(between))
+        end = one.place + len(one.text)
+        blank = Blank(end, phrase[:end].rsplit(maxsplit=1)[-1], (first, second), wanted=bool(between))
         out.append(_same_box(blank, first, second, sizes) or _two_boxes(blank, first, second))
     return tuple(out)
 
@@ -146,8 +149,8 @@ class Gaps:
     joined_em: float
 
 
-def faults(looks: Sequence[Sequence[Blank]], gaps: Gaps) -> list[tuple[Fault, str]]:
-    """What is wrong with the blanks of one phrase, over all looks that show its letters, and after which letters.
+def faults(looks: Sequence[Sequence[Blank]], gaps: Gaps) -> list[tuple[Fault, Blank]]:
+    """What is wrong with the blanks of one phrase, over all looks that show its letters, each as a look shows it.
 
     A blank that one reader read inside a word is taken to be there. One that no reader read between words is taken to
     be lost, unless a reader tells that the letters stand as close as letters of one word do.
@@ -155,23 +158,25 @@ def faults(looks: Sequence[Sequence[Blank]], gaps: Gaps) -> list[tuple[Fault, st
     places: dict[int, list[Blank]] = {}
     for blank in (b for look in looks for b in look):
         places.setdefault(blank.place, []).append(blank)
-    out: list[tuple[Fault, str]] = []
+    out: list[tuple[Fault, Blank]] = []
     for _, there in sorted(places.items()):
         fault = _joined(there, gaps) if there[0].wanted else _torn(there, gaps)
         if fault is not None:
-            out.append((fault, there[0].after))
+            out.append(fault)
     return out
 
 
-def _torn(there: Sequence[Blank], gaps: Gaps) -> Fault | None:
-    wide = [gaps.silent_em < b.gap_em < SILENT_MAX for b in there if b.gap_em is not None]
-    if any(b.read or (b.gap_heights is not None and b.gap_heights > gaps.boxes) for b in there):
-        return Fault.SPLIT
-    if wide and all(wide):
-        return Fault.SPLIT
-    return Fault.BROKEN if all(b.broken for b in there) else None
+def _torn(there: Sequence[Blank], gaps: Gaps) -> tuple[Fault, Blank] | None:
+    wide = [b for b in there if b.gap_em is not None and gaps.silent_em < b.gap_em < SILENT_MAX]
+    known = [b for b in there if b.gap_em is not None]
+    for blank in there:
+        if blank.read or (blank.gap_heights is not None and blank.gap_heights > gaps.boxes):
+            return Fault.SPLIT, blank
+    if wide and len(wide) == len(known):
+        return Fault.SPLIT, wide[0]
+    return (Fault.BROKEN, there[0]) if all(b.broken for b in there) else None
 
 
-def _joined(there: Sequence[Blank], gaps: Gaps) -> Fault | None:
+def _joined(there: Sequence[Blank], gaps: Gaps) -> tuple[Fault, Blank] | None:
     close = all(b.read is False and b.gap_em is not None and b.gap_em < gaps.joined_em for b in there)
-    return Fault.JOINED if close else None
+    return (Fault.JOINED, there[0]) if close else None

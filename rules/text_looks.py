@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final, assert_never
 
 from rules.folding import Fold, fold, weight
-from rules.letters import Glyph, Pair, Seen, aligned, told
-from rules.spacing import Fault, Gaps, blanks, faults
-from rules.text import Level, Match, Shown, key
+from rules.phrase_look import Look, by_model, is_part, is_reordered, weakest, weakest_figure
+from rules.scripts import foreign, unreadable
+from rules.spacing import Blank, Fault, Gaps, blanks, faults
+from rules.text import Level, Shown
+from rules.told import told
 from rules.units import SAME_PLACE, overlap
-from schemas.events import Defect, Lane, LetterState, Phrase, Word
+from schemas.events import Defect, Lane, Phrase, TextLikelihood, Word
 
 WRONG: Final = "wrong-text"
 MISSING: Final = "missing-text"
 EXTRA: Final = "extra-text"
 CHECK: Final = "text"
-VISION: Final = "vision"
-"""Name of the reader that is a vision-language model: it corrects spelling, and knows no places."""
 UNREAD: Final = 0.4
 """Least length of lettering that no reader is sure of, as a share of a missing phrase, that may be this phrase."""
+NAMED_MAX: Final = 3
+"""Most letters that no reader knows which one sentence names."""
 _BLANKS: Final = {
     Fault.SPLIT: "a blank inside a word",
     Fault.JOINED: "no blank",
@@ -29,75 +30,18 @@ _BLANKS: Final = {
 }
 
 
-def by_model(reader: str) -> bool:
-    """Whether a reading is a vision-language model's."""
-    return reader == VISION or reader.startswith(f"{VISION}@")
-
-
-@dataclass(frozen=True)
-class Look:
-    """One phrase in one reading, letter by letter."""
-
-    reader: str
-    shown: Shown
-
-    @cached_property
-    def pairs(self) -> tuple[Pair, ...]:
-        """Every wanted letter beside what was read."""
-        phrase = self.shown.phrase
-        return aligned(
-            phrase.text,
-            self.shown.pieces,
-            lambda letter: key(letter, phrase),
-            marks=phrase.punctuation_sensitive,
-            exact=self.shown.level is Level.EXACT,
-        )
-
-    @property
-    def rank(self) -> tuple[int, float, float]:
-        """What makes one look better than another."""
-        return self.shown.level, self.shown.likeness, self.shown.confidence
-
-    def differs_surely(self, trusted: float, letter: float) -> bool:
-        """Whether it shows other letters and is sure of all; by its whole confidence where it tells no letters.
-
-        A look that is unsure of some letters has not seen the lettering well: it also loses and doubles letters between
-        others of which it is sure.
-        """
-        if self.shown.confidence < trusted:
-            return False
-        if self.shown.level is Level.DIFFERENT or (self.shown.level is Level.LOOKS_LIKE and self.shown.phrase.strict):
-            known = [p.seen.confidence for p in self.pairs if p.seen is not None and weight(p.seen.text)]
-            return any(_counts(p) for p in self.pairs) and all(c is None or c >= letter for c in known)
-        return False
-
-
-def _counts(pair: Pair) -> bool:
-    """Whether a letter differs by more than its case, or than a mark."""
-    if pair.state is LetterState.RIGHT:
-        return False
-    wanted, seen = pair.wanted, pair.seen
-    if wanted is not None and seen is not None and wanted.text.casefold() == seen.text.casefold():
-        return False
-    return any(g is not None and weight(g.text) > 0 for g in (wanted, seen))
-
-
-def look_at(match: Match, phrase: int) -> Look:
-    """One phrase of a match."""
-    return Look(match.reader, match.shown[phrase])
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
     """What one phrase is judged by.
 
-    `likelihood` is the best log ratio of the phrase, None where none was measured. `left` is lettering that no phrase
-    took. `elsewhere` says whether other text may stand in the picture, so that a look may take some for the phrase.
+    `likelihoods` are those of the phrase: of what was read, or where it was read, of a look-alike. `left` is lettering
+    that no phrase took. `elsewhere` says whether other text may stand in the picture, so that a look may take some for
+    the phrase.
     """
 
     lane: Lane
     limits: Mapping[str, float]
-    likelihood: float | None = None
+    likelihoods: Sequence[TextLikelihood] = ()
     left: Sequence[Word] = ()
     elsewhere: bool = False
 
@@ -127,13 +71,13 @@ def judge_phrase(looks: Sequence[Look], ground: Ground) -> Said:
     letter = ground["letter_confidence"]
     if best.shown.level is Level.EXACT:
         # What shows the phrase is taken at its own measure.
-        letter = min(letter, _weakest(same)[1])
+        letter = min(letter, weakest(same)[1])
     against = [
         k
         for k in plain
         if k not in same
         and k.differs_surely(ground["trusted_confidence"], letter)
-        and not _is_part(k.shown)
+        and not is_part(k.shown)
         and (not ground.elsewhere or _one_place(k, same))
     ]
     match best.shown.level:
@@ -145,6 +89,7 @@ def judge_phrase(looks: Sequence[Look], ground: Ground) -> Said:
         case Level.LOOKS_LIKE if phrase.strict or ground.lane is Lane.CRITICAL:
             evidence = (
                 f"expected {phrase.text!r}, seen {best.shown.seen!r}: a reader cannot tell them apart, a person must"
+                f"{_unread(unreadable(phrase.text))}"
             )
             said.defects.append(_wrong(best, evidence, certain=False))
         case Level.LOOKS_LIKE:
@@ -162,8 +107,8 @@ def _exact(
     phrase: Phrase, looks: Sequence[Look], sure: float, ground: Ground, said: Said, model: Sequence[Shown]
 ) -> None:
     confirmed = any(s.level is Level.EXACT for s in model)
-    letter, confidence = _weakest(looks)
-    figure, figure_confidence = _weakest_figure(looks) if phrase.strict else ("", 1.0)
+    letter, confidence = weakest(looks)
+    figure, figure_confidence = weakest_figure(looks) if phrase.strict else ("", 1.0)
     if sure < ground["readable_confidence"] and not confirmed:
         said.doubts.append(f"{phrase.text!r} was read, but with a confidence of {sure:.2f} only.")
     elif confidence < ground["letter_readable"] and not confirmed:
@@ -175,40 +120,32 @@ def _exact(
     others = [s.seen for s in model if s.level is Level.DIFFERENT]
     if others:
         said.doubts.append(f"{phrase.text!r} was read, and {others[0]!r} by a vision-language model.")
-    gaps = Gaps(silent_em=ground["split_em"], boxes=ground["split_heights"], joined_em=ground["joined_em"])
-    for fault, after in faults([blanks(phrase.text, k.pairs) for k in looks], gaps):
-        evidence = f"expected {phrase.text!r}, seen {_BLANKS[fault]} after {after!r}"
+    for twin in ground.likelihoods:
+        least = ground["look_alike_figure" if _is_figure(twin, looks) else "look_alike_letter"]
+        if twin.log_ratio < least:
+            said.doubts.append(f"{phrase.text!r} was read, and {twin.seen!r} is nearly as likely: a person must look.")
+    if strange := foreign(phrase.text):
+        said.doubts.append(f"{phrase.text!r} was read, but no reader was made for {_listed(strange)}.")
+    for fault, blank in blank_faults(looks, ground.limits):
+        evidence = f"expected {phrase.text!r}, seen {_BLANKS[fault]} after {blank.after!r}"
         said.defects.append(_wrong(looks[0], evidence, certain=False))
     said.firm = sure >= ground["trusted_confidence"] and confidence >= ground["letter_confidence"]
     said.firm = said.firm and not said.defects and not said.doubts
 
 
-def _weakest(looks: Sequence[Look]) -> tuple[str, float]:
-    """The letter that is least sure, each as sure as in the look that is surest of it."""
-    return _least(
-        (w, look.shown.confidence if s.confidence is None else s.confidence)
-        for look in looks
-        for w, s in _letters(look)
+def _is_figure(twin: TextLikelihood, looks: Sequence[Look]) -> bool:
+    """Whether the character is a figure for which a look-alike has another one."""
+    words = (w for k in looks if k.reader == twin.reader for w in k.shown.words)
+    read = next((w.text for w in words if tuple(w.box) == twin.box and len(w.text) == len(twin.seen)), "")
+    return any(a.isdigit() for a, b in zip(read, twin.seen, strict=False) if a != b)
+
+
+def blank_faults(looks: Sequence[Look], limits: Mapping[str, float]) -> list[tuple[Fault, Blank]]:
+    """What is wrong with the blanks of a phrase, over looks that show its letters."""
+    gaps = Gaps(
+        silent_em=limits["text.split_em"], boxes=limits["text.split_heights"], joined_em=limits["text.joined_em"]
     )
-
-
-def _weakest_figure(looks: Sequence[Look]) -> tuple[str, float]:
-    """The same of digits alone, where a look tells how sure it is of each."""
-    return _least(
-        (w, s.confidence) for look in looks for w, s in _letters(look) if w.text.isdigit() and s.confidence is not None
-    )
-
-
-def _letters(look: Look) -> Iterator[tuple[Glyph, Seen]]:
-    return ((p.wanted, p.seen) for p in look.pairs if p.wanted is not None and p.seen is not None)
-
-
-def _least(letters: Iterable[tuple[Glyph, float]]) -> tuple[str, float]:
-    best: dict[Glyph, float] = {}
-    for glyph, confidence in letters:
-        best[glyph] = max(best.get(glyph, 0.0), confidence)
-    weakest = min(best, key=lambda g: best[g], default=None)
-    return ("", 1.0) if weakest is None else (weakest.text, best[weakest])
+    return faults([blanks(k.shown.phrase.text, k.pairs) for k in looks], gaps)
 
 
 def _wrong_letters(best: Look, looks: Sequence[Look], ground: Ground, said: Said, *, confirmed: bool) -> None:
@@ -218,8 +155,10 @@ def _wrong_letters(best: Look, looks: Sequence[Look], ground: Ground, said: Said
     garbled = shown.likeness < ground["similar"] and shown.confidence >= ground["garbled_confidence"]
     # Neighbours in shape may be the reader's fault; a likely phrase or a model that reads it right is a ground to look.
     near = fold(shown.seen, Fold.NEAR) == fold(phrase.text, Fold.NEAR)
-    certain = (bool(firm) or garbled) and not near and not confirmed and not _likely(ground)
-    said.defects.append(_wrong(best, _different(firm[0] if firm else best), certain=certain))
+    strange = unreadable(phrase.text)
+    doubt = near or confirmed or _likely(ground) or bool(strange) or any(is_reordered(k.shown) for k in looks)
+    certain = (bool(firm) or garbled) and not doubt
+    said.defects.append(_wrong(best, _different(firm[0] if firm else best) + _unread(strange), certain=certain))
     spelt = [fold(k.shown.seen, Fold.LOOK) for k in firm]
     said.firm = certain and max((spelt.count(s) for s in spelt), default=0) >= ground["agreeing_looks"]
 
@@ -230,8 +169,9 @@ def _absent(phrase: Phrase, ground: Ground, said: Said, *, confirmed: bool) -> N
         w.confidence < ground["trusted_confidence"] and weight(w.text) >= UNREAD * weight(phrase.text)
         for w in ground.left
     )
-    certain = not unread and not confirmed and not _likely(ground)
-    evidence = f"expected {phrase.text!r}, seen nothing like it"
+    strange = unreadable(phrase.text)
+    certain = not unread and not confirmed and not _likely(ground) and not strange
+    evidence = f"expected {phrase.text!r}, seen nothing like it{_unread(strange)}"
     if unread:
         evidence += ", and lettering that no reader is sure of"
     said.defects.append(
@@ -240,17 +180,20 @@ def _absent(phrase: Phrase, ground: Ground, said: Said, *, confirmed: bool) -> N
 
 
 def _likely(ground: Ground) -> bool:
-    return ground.likelihood is not None and ground.likelihood >= ground["likelihood_review"]
+    return any(x.log_ratio >= ground["likelihood_review"] for x in ground.likelihoods)
+
+
+def _unread(letters: Sequence[str]) -> str:
+    return f"; no reader knows {_listed(letters)}, so a person must look" if letters else ""
+
+
+def _listed(letters: Sequence[str]) -> str:
+    more = " and others" if len(letters) > NAMED_MAX else ""
+    return ", ".join(repr(c) for c in letters[:NAMED_MAX]) + more
 
 
 def _one_place(look: Look, others: Sequence[Look]) -> bool:
     return any(overlap(a, b) >= SAME_PLACE for a in look.shown.words for k in others for b in k.shown.words)
-
-
-def _is_part(shown: Shown) -> bool:
-    """Whether it is some of the words of its phrase, one after another: a look at a part of it says nothing else."""
-    wanted, seen = ([fold(w, Fold.PLAIN) for w in t.split()] for t in (shown.phrase.text, shown.seen))
-    return any(wanted[i : i + len(seen)] == seen for i in range(len(wanted) - len(seen) + 1))
 
 
 def _different(look: Look) -> str:
@@ -262,7 +205,7 @@ def _different(look: Look) -> str:
 
 
 def _where(look: Look) -> str:
-    letters = told(look.pairs)
+    letters = told(look.shown.phrase.text, look.pairs)
     return f": {letters}" if letters else ""
 
 

@@ -8,17 +8,21 @@ from itertools import pairwise
 from typing import Final
 
 from rules.folding import Fold, fold, weight
-from rules.letters import extra_letters, letters_of
+from rules.letters import blank_letter, extra_letters, letters_of
+from rules.phrase_look import Look, by_model, look_at
 from rules.reading import UPRIGHT, baseline
+from rules.scripts import unreadable
+from rules.spacing import Fault
 from rules.text import Extra, Level, Match, likeness, match_read
-from rules.text_looks import CHECK, EXTRA, MISSING, WRONG, Ground, Look, by_model, judge_phrase, look_at
+from rules.text_looks import CHECK, EXTRA, MISSING, WRONG, Ground, blank_faults, judge_phrase
 from rules.thresholds import Thresholds
-from rules.units import SAME_PLACE, bounds, overlap
+from rules.units import SAME_PLACE, bounds, inside, overlap
 from schemas.events import (
     Defect,
     FileRole,
     Lane,
     Letter,
+    LetterState,
     PhraseSource,
     RenderRequest,
     TextLikelihood,
@@ -30,6 +34,8 @@ DETECTED: Final[Mapping[str, str]] = {WRONG: CHECK, MISSING: CHECK, EXTRA: CHECK
 """Failure modes reported here, with the check that shows them."""
 SAME_EXTRA: Final = 0.5
 """Least likeness at which two readings mean the same stray text."""
+INSIDE: Final = 0.8
+"""Share of a word's box that lies in a logo from which it is a part of it; readers' boxes stand over by a tenth."""
 LETTERS_MAX: Final = 2000
 """Most letters that a judgement holds; those of the phrases come first."""
 LETTERED: Final = frozenset({FileRole.LAYOUT, FileRole.STYLE_REFERENCE})
@@ -57,17 +63,19 @@ def judge_text(
     thresholds: Thresholds,
     height_px: int,
     likelihoods: Sequence[TextLikelihood] = (),
+    logos: Sequence[Sequence[float]] = (),
 ) -> TextFinding:
     """All readings against the contract of an attempt.
 
     A phrase is there where one reading shows it to the letter and no sure reading says otherwise. It is wrong
     or missing where no reading shows it. All between is doubt, and goes to a person. More looks make nothing laxer:
     what one reader is sure is wrong no other reader makes right. A vision-language model confirms or raises doubt, and
-    a likelihood turns a reject into doubt.
+    a likelihood turns a reject into doubt. `logos` are corners of supplied logos that are there as their files have
+    them: what is lettered inside is the file's own.
     """
-    matches = [match_read(request.text, read) for read in reads]
+    matches = [_outside(match_read(request.text, read), logos) for read in reads]
     finding = _weighed(matches, request, thresholds, height_px, likelihoods)
-    finding.letters = _letters(_plain(matches), request)
+    finding.letters = _letters(_plain(matches), request, thresholds)
     return finding
 
 
@@ -105,7 +113,7 @@ def _weighed(
         ground = Ground(
             lane=request.lane,
             limits=thresholds.limits,
-            likelihood=max((k.log_ratio for k in likelihoods if k.phrase == i), default=None),
+            likelihoods=[k for k in likelihoods if k.phrase == i],
             left=[w for m in plain for w in m.left],
             elsewhere=request.text.other_text_allowed,
         )
@@ -128,10 +136,13 @@ def _judge_extra(
     """Text that nobody asked for: certain where two readings saw it, doubtful where one of several did, else texture.
 
     A logo file whose letters nobody wrote down may say anything, as a layout or a reference may, so there it is only
-    doubtful; where they are known, a reader may catch a part of them, drawn as they are.
+    doubtful; where they are known, a reader may catch a part of them, drawn as they are. So it is where a phrase has
+    letters that no reader knows.
     """
     unknown = any(f.role in LETTERED for f in request.job.files)
     unknown = unknown or (_has_logo(request) and not request.text.allowed_extra)
+    # What no reader knows is read as something else.
+    unknown = unknown or any(unreadable(p.text) for p in request.text.phrases)
     told: list[str] = []
     out: list[Defect] = []
     for match in matches:
@@ -146,8 +157,7 @@ def _judge_extra(
             told.append(extra.text)
             # A view of a part of the picture sees nothing elsewhere, so two looks are enough.
             seen = sum(any(_same(extra, e, thresholds) for e in m.extra) for m in others)
-            word = "a second time" if extra.repeats else "though nobody asked for it"
-            evidence = f"expected no such text, seen {extra.text!r} {word}"
+            evidence = f"seen {extra.text!r}{' a second time' if extra.repeats else ', which nobody asked for'}"
             certain = (seen > 0 or not others) and not unknown
             out.append(
                 Defect(
@@ -174,6 +184,11 @@ def at_fault(
     ]
     words = [w for m in matches for i in wrong for w in m.shown[i].words]
     return (*words, *(e.word for m in matches for e in m.extra if _is_stray(e, request, thresholds, height_px)))
+
+
+def _outside(match: Match, logos: Sequence[Sequence[float]]) -> Match:
+    """The reading without text that nobody asked for where a logo stands."""
+    return replace(match, extra=tuple(e for e in match.extra if all(inside(e.word, c) < INSIDE for c in logos)))
 
 
 def _has_logo(request: RenderRequest) -> bool:
@@ -234,17 +249,31 @@ def _around(words: Sequence[Word]) -> tuple[float, float, float, float]:
     return min(lefts), min(tops), max(rights), max(bottoms)
 
 
-def _letters(matches: Sequence[Match], request: RenderRequest) -> tuple[Letter, ...]:
+def _letters(matches: Sequence[Match], request: RenderRequest, thresholds: Thresholds) -> tuple[Letter, ...]:
     """Each phrase as the look shows it that shows it best, and the extra text of the best look of all."""
     out: list[Letter] = []
     matches = matches or [match_read(request.text, TextRead(reader="", elapsed_ms=0, words=()))]
     for i, phrase in enumerate(request.text.phrases):
-        look = max((look_at(m, i) for m in matches), key=lambda k: k.rank)
+        looks = [look_at(m, i) for m in matches]
+        look = max(looks, key=lambda k: k.rank)
         passes = look.shown.level is Level.LOOKS_LIKE and not phrase.strict and request.lane is not Lane.CRITICAL
-        out += letters_of(i, len(phrase.text), _passed(look).pairs if passes else look.pairs)
+        letters = letters_of(i, len(phrase.text), _passed(look).pairs if passes else look.pairs)
+        # What is exact in one look may have its blanks from another; what is wrong is told by the best alone.
+        exact = [k for k in looks if k.shown.level is Level.EXACT]
+        out += _with_blanks(i, [*letters], exact or [look], thresholds)
     for extra in max(matches, key=_score).extra:
         out += extra_letters(extra.word, extra.text)
     return tuple(out[:LETTERS_MAX])
+
+
+def _with_blanks(phrase: int, letters: list[Letter], looks: Sequence[Look], thresholds: Thresholds) -> list[Letter]:
+    """Letters of a phrase, with the blanks that a word is torn by and those that two words lack."""
+    states = {Fault.SPLIT: LetterState.EXTRA, Fault.JOINED: LetterState.MISSING}
+    for fault, blank in blank_faults(looks, thresholds.limits):
+        if fault in states:
+            at = next((n for n, x in enumerate(letters) if x.place >= blank.place), len(letters))
+            letters.insert(at, blank_letter(phrase, blank.place, states[fault], blank.around))
+    return letters
 
 
 def _passed(look: Look) -> Look:

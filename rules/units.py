@@ -86,6 +86,15 @@ def overlap(a: Word, b: Word) -> float:
     return shared / smaller if smaller > 0 else 0.0
 
 
+def inside(word: Word, corners: Sequence[float]) -> float:
+    """The share of a word's box that lies in the upright box about corners; 0 for one without area."""
+    left, top, right, bottom = bounds(word)
+    xs, ys = corners[0::2], corners[1::2]
+    wide, high = min(right, max(xs)) - max(left, min(xs)), min(bottom, max(ys)) - max(top, min(ys))
+    area = (right - left) * (bottom - top)
+    return max(0.0, wide) * max(0.0, high) / area if area > 0 else 0.0
+
+
 def _cut(piece: str, known: set[str]) -> list[str]:
     """A piece as words of the vocabulary, where it is made of nothing else; else the piece whole."""
     size = len(piece)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rules.colour import colour_defects
 from rules.composition import composition_defects, composition_score
 from rules.conditions import Facts, holds
-from rules.findings import cut_defects, failure_defects, file_defects, pixel_defects
+from rules.findings import Numbers, cut_defects, failure_defects, file_defects, pixel_defects
 from rules.glyphs import glyph_defects
-from rules.logo import logo_defects
+from rules.logo import logo_defects, whole_logos
 from rules.people import people_defects
 from rules.routing import facts_of
 from rules.ruleset import Ruleset
@@ -22,7 +22,6 @@ from schemas.events import (
     Inspection,
     Judgement,
     Letter,
-    Measurement,
     Outcome,
     Rendering,
     RenderRequest,
@@ -31,17 +30,6 @@ from schemas.events import (
 
 DEFECTS_MAX: Final = 256
 REASONS_MAX: Final = 64
-
-
-class Measured:
-    """The measurements by check and name."""
-
-    def __init__(self, measurements: Iterable[Measurement]) -> None:
-        self._values = {(m.check, m.name): m.value for m in measurements}
-
-    def get(self, check: str, name: str) -> float | None:
-        """One number, or None where it was not measured."""
-        return self._values.get((check, name))
 
 
 def judge(inspection: Inspection, rendering: Rendering, request: RenderRequest, ruleset: Ruleset) -> Judgement:
@@ -58,7 +46,7 @@ def checked(inspection: Inspection, rendering: Rendering, request: RenderRequest
     """
     if rendering.outcome is Outcome.FAILED or rendering.asset is None:
         return _judgement(failure_defects(rendering, ruleset.ladder), [], {}, ruleset)
-    measured = Measured(inspection.measurements)
+    measured = Numbers(inspection.measurements)
     checks, limits = ruleset.thresholds.image_checks, ruleset.thresholds.limits
     reasons = [f"The check {e.check} could not measure: {e.message}"[:500] for e in inspection.errors]
     spoilt, missing = file_defects(measured, rendering, request, checks, limits)
@@ -77,7 +65,9 @@ def checked(inspection: Inspection, rendering: Rendering, request: RenderRequest
     defects = spoilt + cut + colour_defects(measured, inspection, request, checks, limits, brand) + looks
     letters: tuple[Letter, ...] = ()
     if "text" in checks:
-        text = judge_text(inspection.reads, request, ruleset.thresholds, rendering.asset.height, inspection.likelihoods)
+        logos = whole_logos(inspection, limits) if "logo" in checks else ()
+        given = (inspection.reads, request, ruleset.thresholds, rendering.asset.height, inspection.likelihoods)
+        text = judge_text(*given, logos=logos)
         defects += text.defects
         defects += glyph_defects(inspection, request.text, checks, limits)
         reasons += text.doubts
@@ -98,7 +88,7 @@ def _limits(request: RenderRequest, ruleset: Ruleset) -> Mapping[str, int]:
 
 
 def _looks(
-    measured: Measured, inspection: Inspection, asset: Asset, request: RenderRequest, ruleset: Ruleset
+    measured: Numbers, inspection: Inspection, asset: Asset, request: RenderRequest, ruleset: Ruleset
 ) -> tuple[list[Defect], list[str], dict[str, float]]:
     """Composition, logos and people: defects, checks that gave no number, and the scores that rank."""
     checks, limits = ruleset.thresholds.image_checks, ruleset.thresholds.limits

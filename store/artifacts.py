@@ -36,6 +36,10 @@ class ArtifactStore:
 
     objects: Objects
 
+    def place(self, sha256: str) -> str:
+        """The URL of an artifact in its store, for people and browsers. Raises Poison for what is no address."""
+        return f"{self.objects.where.rstrip('/')}/{key_of(sha256)}"
+
     def put(self, data: bytes) -> str:
         """Store bytes and give their address. The same bytes twice are one artifact; a damaged one is mended.
 

@@ -11,11 +11,13 @@ import base64
 import collections
 import io
 import json
+import ssl
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -130,7 +132,8 @@ class Server:
 
 
 @contextmanager
-def serve() -> Generator[Server]:
+def serve(pem: Path | None = None) -> Generator[Server]:
+    """The server; over https where a certificate with its key is given."""
     its = Server()
 
     class Handler(BaseHTTPRequestHandler):
@@ -160,6 +163,11 @@ def serve() -> Generator[Server]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     its.url = f"http://127.0.0.1:{server.server_port}"
+    if pem is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        its.url = f"https://localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

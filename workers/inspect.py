@@ -29,6 +29,7 @@ from store.artifacts import ArtifactStore, open_store
 from workers.checks.aesthetic import AestheticScorer
 from workers.checks.aesthetic_scorers import open_scorer
 from workers.checks.campaign import CampaignMemory, Campaigns
+from workers.checks.cores import share_cores
 from workers.checks.measure import Given, Looks, inspect_assets
 from workers.checks.port import Check, TextReader
 from workers.checks.readers import open_readers
@@ -208,7 +209,10 @@ def main(settings: Settings) -> int:
             store=store,
             ruleset=NamedRulesets(RulesetTable(rulesets)),
             measure=Checks(
-                settings.inspect_threads, open_vision(settings), open_scorer(settings.aesthetic_weights), campaigns
+                share_cores(settings.inspect_threads),
+                open_vision(settings),
+                open_scorer(settings.aesthetic_weights),
+                campaigns,
             ),
             now_ms=lambda: time.time_ns() // 1_000_000,
         )

@@ -22,12 +22,23 @@ CREATE INDEX labels_asset ON labels (job_id, asset_sha256);
 
 COMMENT ON COLUMN labels.defects IS 'Failure modes that the person sees; empty for a sound asset.';
 
+-- What people said who looked at an asset: labels, and approvals in review. What ops let go from a hold nobody looked
+-- at, and validation is no person.
+CREATE VIEW words AS
+SELECT job_id, asset_sha256, who, defects, at_ms, event_id FROM labels
+UNION ALL
+SELECT job_id, asset_sha256, decided_by, '[]'::jsonb, at_ms, event_id
+FROM verdicts
+WHERE
+    record = 'AssetApproved' AND asset_sha256 IS NOT NULL
+    AND decided_by <> 'validation' AND decided_by NOT LIKE 'release by %';
+
 -- What is known of an asset: the newest word of each person, joined, and every hand work on it. A person who looked
 -- also says which defects are not there; a touch-up says no more than what was mended.
 CREATE VIEW truths AS
 WITH newest AS (
     SELECT DISTINCT ON (job_id, asset_sha256, who) job_id, asset_sha256, defects
-    FROM labels
+    FROM words
     ORDER BY job_id, asset_sha256, who, at_ms DESC, event_id
 ),
 said AS (

@@ -70,14 +70,17 @@ def has_cjk() -> bool:
     return any(face.covers("夏") for face in fonts.here())
 
 
-def sample(split: Split, index: int, size: tuple[int, int] | None = None) -> Sample:
-    """The picture of an index from 0 up; `size` is width and height where the seed is not to choose it."""
+def sample(split: Split, index: int, size: tuple[int, int] | None = None, *, damage: Damage | None = None) -> Sample:
+    """The picture of an index from 0 up; `size` is width and height where the seed is not to choose it.
+
+    With `damage` every twin has that one instead of its turn's; pictures without text keep theirs.
+    """
     number, damaged = divmod(index, 2)
     kind = ORDER[number % len(ORDER)]
     if kind is Kind.CJK and not has_cjk():
         kind = Kind.GREEK
     # One damage after another for each kind in turn, shifted so that a short run sees all of them.
-    damage = tuple(Damage)[(number + number // len(ORDER)) % len(Damage)]
+    damage = damage or tuple(Damage)[(number + number // len(ORDER)) % len(Damage)]
     if kind is Kind.NO_TEXT:
         damage = Damage.EXTRA_WORDS
     if kind is Kind.CJK and damage is Damage.SPLIT_WORD:

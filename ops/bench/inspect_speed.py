@@ -17,12 +17,13 @@ from typing import Final
 from ops.bench.corpus import Sample, sample
 from ops.bench.corpus_kinds import Split
 from ops.bench.inspect_jobs import inspect, png
-from ops.bench.plain_readers import PlainRead, plain_easyocr, plain_rapidocr
+from ops.bench.plain_readers import PlainRead, has_easyocr, has_rapidocr, plain_easyocr, plain_rapidocr
 from ops.file_inspection import FileInspector
 from ops.rulesets import read_config
 from rules.contract import phrase
 from rules.text import shows
 from schemas.events import Lane, PhraseSource, TextContract, Verdict
+from workers.checks.cores import share_cores
 from workers.checks.readers import open_readers
 
 SIDE_PX: Final = 1024
@@ -38,6 +39,8 @@ STATUS: Final = Path("/proc/self/status")
 class SpeedFigures:
     """One way to inspect. Percentiles by nearest rank over `pictures`, after one that is not timed.
 
+    Seconds are of the processor: bound to one core, nothing in it waits, and other work of the machine does not show.
+
     peak_mib: Most memory that its process ever held, models and all.
     right_refused, wrong_accepted: Sound pictures that were not accepted, and damaged ones that were, of how many.
     """
@@ -51,6 +54,25 @@ class SpeedFigures:
     right_refused: int
     wrong: int
     wrong_accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A reader that ours is timed beside, and whether it is installed."""
+
+    name: str
+    installed: bool
+
+    @property
+    def absence(self) -> str:
+        """Why it is not in the table."""
+        return f"{self.name} is left out: it is not installed (extra `models`)."
+
+
+def plain(*, easyocr: bool) -> tuple[Plain, ...]:
+    """What ours is timed beside; EasyOCR is slow, and only where it is asked for."""
+    rapid = Plain(RAPIDOCR, has_rapidocr())
+    return (rapid, Plain(EASYOCR, has_easyocr())) if easyocr else (rapid,)
 
 
 def measure(config: Path, count: int, names: tuple[str, ...]) -> Iterator[tuple[str, SpeedFigures]]:
@@ -74,10 +96,10 @@ def _measure_one(name: str, config: Path, count: int) -> SpeedFigures:
     for index in range(-1, count):
         drawn = sample(Split.TUNE, max(0, index), (SIDE_PX, SIDE_PX))
         data = png(drawn.pixels)
-        started = time.perf_counter()
+        started = time.process_time()
         accepted = accepts(drawn, data)
         if index >= 0:
-            seconds.append(time.perf_counter() - started)
+            seconds.append(time.process_time() - started)
             marks.append((drawn.damage is None, accepted))
     ranked = sorted(seconds)
     return SpeedFigures(
@@ -95,6 +117,7 @@ def _measure_one(name: str, config: Path, count: int) -> SpeedFigures:
 
 def _ours(config: Path) -> Callable[[Sample, bytes], bool]:
     ruleset = read_config(config)
+    share_cores(1)
     readers = open_readers(ruleset.readers, threads=1)
     inspector = FileInspector(ruleset, lambda: readers)
     return lambda drawn, data: inspect(inspector, drawn, data).verdict is Verdict.ACCEPT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ops.bench.corpus_kinds import Damage, Kind
 from ops.bench.inspect_corpus import CorpusFigures
@@ -58,8 +58,8 @@ def percent(share: Share) -> str:
     return f"{100 * share.hits / share.total:.1f} ({100 * share.low:.1f} to {100 * share.high:.1f})"
 
 
-def show_speed(figures: Mapping[str, SpeedFigures], *, left_out: bool) -> None:
-    """Each way to inspect on one line."""
+def show_speed(figures: Mapping[str, SpeedFigures], *, left_out: Sequence[str]) -> None:
+    """Each way to inspect on one line, and why others are not there."""
     print_table(
         ("on one core", ">images/s", ">p50 s", ">p95 s", ">peak MiB", ">right refused", ">wrong accepted"),
         [
@@ -77,8 +77,8 @@ def show_speed(figures: Mapping[str, SpeedFigures], *, left_out: bool) -> None:
         title=f"{machine()}; {next(iter(figures.values())).pictures} pictures of {SIDE_PX} x {SIDE_PX}",
     )
     lines = out()
-    if left_out:
-        lines.print("EasyOCR is left out: it is not installed (extra `models`).")
+    for why in left_out:
+        lines.print(why)
     if EASYOCR in figures:
         times = figures[OURS].images_per_s / figures[EASYOCR].images_per_s
         lines.print(f"{times:.1f} times as fast as plain EasyOCR; the goal is 10, at fewer errors of both kinds.")

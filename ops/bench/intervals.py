@@ -28,12 +28,16 @@ def wilson(hits: int, total: int, z: float = Z_95) -> Share:
     """
     if total == 0:
         return Share(hits=0, total=0, low=0.0, high=1.0)
-    p, square = hits / total, z * z
-    middle = (p + square / (2 * total)) / (1 + square / total)
-    half = z / (1 + square / total) * math.sqrt(p * (1 - p) / total + square / (4 * total * total))
-    low = 0.0 if hits == 0 else middle - half
-    high = 1.0 if hits == total else middle + half
+    low, high = score_bounds(hits / total, total, z)
     return Share(hits=hits, total=total, low=low, high=high)
+
+
+def score_bounds(p: float, size: float, z: float = Z_95) -> tuple[float, float]:
+    """Wilson's interval of a proportion p, 0 to 1, that so many tell of; `size` > 0 may be an effective number."""
+    square = z * z
+    middle = (p + square / (2 * size)) / (1 + square / size)
+    half = z / (1 + square / size) * math.sqrt(p * (1 - p) / size + square / (4 * size * size))
+    return 0.0 if p <= 0 else middle - half, 1.0 if p >= 1 else middle + half
 
 
 class Standing(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 import numpy as np
@@ -14,11 +14,22 @@ from schemas.events import TextRead, Word
 PlainRead = Callable[[bytes], TextRead]
 """Bytes of a picture in, what was read out."""
 EASYOCR_PACKAGES: Final = ("easyocr", "easyocr_en_models", "torch")
+RAPIDOCR_PACKAGES: Final = ("rapidocr", "onnxruntime")
+"""The models alone are in the light install, which runs them on OpenVINO."""
 
 
 def has_easyocr() -> bool:
     """Whether EasyOCR and its weights are installed."""
-    return all(importlib.util.find_spec(name) is not None for name in EASYOCR_PACKAGES)
+    return _has(EASYOCR_PACKAGES)
+
+
+def has_rapidocr() -> bool:
+    """Whether RapidOCR can be called as it is, with the engine that it chooses by itself."""
+    return _has(RAPIDOCR_PACKAGES)
+
+
+def _has(packages: Sequence[str]) -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in packages)
 
 
 def plain_rapidocr() -> PlainRead:

@@ -264,7 +264,6 @@ def inspect(
     """
     from broker.settings import load
     from ops.bench import inspect_corpus, inspect_looks, inspect_speed, inspect_tables
-    from ops.bench.plain_readers import has_easyocr
     from ops.rulesets import config_folder, read_config
 
     if looks:
@@ -289,11 +288,10 @@ def inspect(
         else:
             inspect_tables.show_corpus(seen)
         return
-    names = (inspect_speed.OURS, inspect_speed.RAPIDOCR)
-    if easyocr and has_easyocr():
-        names = (*names, inspect_speed.EASYOCR)
+    beside = inspect_speed.plain(easyocr=easyocr)
+    names = (inspect_speed.OURS, *(p.name for p in beside if p.installed))
     figures = dict(progress(inspect_speed.measure(folder, count or 20, names), len(names), "measured"))
     if as_json:
         print_json({name: asdict(figure) for name, figure in figures.items()})
     else:
-        inspect_tables.show_speed(figures, left_out=easyocr and not has_easyocr())
+        inspect_tables.show_speed(figures, left_out=[p.absence for p in beside if not p.installed])

@@ -14,13 +14,15 @@ import typer
 from audit import labels
 from audit.labels import Escapes, Sample
 from audit.migrate import connect
-from ops.calibration import Asked, Cell, cells_of, entries, fitted, write_candidate
+from ops.calibration import Asked, Cell, cells_of, entries, fitted, waiting, write_candidate
 from ops.commands.report import since_ms
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table, progress
 from ops.risk_plot import risk_plot
 from ops.rulesets import read_config
 from ops.running import running_stack
 from rules.calibration import Standing, upper_limit
+from rules.ruleset import Ruleset
+from rules.tree import nearest
 from schemas.errors import BadConfig
 from schemas.events import Lane
 
@@ -56,6 +58,8 @@ def calibrate(
     docs/calibration.md says what it rests on.
     """
     asked = _asked(alpha, delta, tighter)
+    if plot is not None and not plot.parent.is_dir():
+        raise BadConfig(f"{plot.parent} is no folder", mend="make it, or name another place with --plot")
     settings = running_stack(state, kafka=False)
     ruleset = read_config(settings.config_dir)
     sample = Sample(
@@ -68,11 +72,13 @@ def calibrate(
     with connect(settings.database_url.get_secret_value()) as conn:
         counts = cells_of(labels.doubt_counts(conn, sample))
         escaped = labels.escapes(conn, sample)
+    if not counts:
+        _known(sample, ruleset)
     if jointly and counts:
         asked = replace(asked, delta=delta / len(counts))
     cells = tuple(progress(fitted(counts, asked), len(counts), "cells calibrated"))
     if plot is not None:
-        plot.write_text(risk_plot(cells, alpha), encoding="utf-8")
+        plot.write_text(risk_plot(cells, asked.alpha, asked.delta), encoding="utf-8")
     candidate = None
     if out_dir is not None:
         date = datetime.now(UTC).strftime("%Y-%m-%d")
@@ -92,7 +98,17 @@ def _asked(alpha: float, delta: float, tighter: float | None) -> Asked:
     for name, value in (("alpha", alpha), ("delta", delta), ("tighter", smaller)):
         if not 0.0001 <= value <= 0.5:
             raise BadConfig(f"--{name} is {value:g}", mend="want 0.0001 to 0.5")
+    if smaller > alpha:
+        raise BadConfig(f"--tighter is {smaller:g}, and --alpha {alpha:g}", mend="want a smaller rate than --alpha")
     return Asked(alpha=alpha, delta=delta, tighter=smaller)
+
+
+def _known(sample: Sample, ruleset: Ruleset) -> None:
+    """Where nothing was found: was a name written wrong? Engines that the rules have no more may still have a past."""
+    names = (("engine", sample.engine, ruleset.engines), ("failure mode", sample.mode, ruleset.failure_modes))
+    for what, name, known in names:
+        if name is not None and name not in known:
+            raise BadConfig(f"there is no {what} {name!r}", mend=nearest(name, known))
 
 
 def _since(window: str | None) -> int | None:
@@ -112,7 +128,8 @@ def _facts(cells: Sequence[Cell], escaped: Sequence[Escapes], asked: Asked) -> d
         "cells": [
             {"lane": c.lane, "engine": c.engine, "mode": c.mode, "waiting": c.waiting, **asdict(c.fit)} for c in cells
         ],
-        "any_defect": _escapes(escaped, asked),
+        "escapes": _escapes(escaped, asked),
+        "waiting": waiting(cells),
     }
 
 
@@ -132,26 +149,30 @@ def _show(cells: Sequence[Cell], escaped: Sequence[Escapes], asked: Asked) -> No
         [_row(c) for c in cells],
         title=f"at most {asked.alpha:.2%} wrong among the accepted, with confidence {1 - asked.delta:.2%} a line",
     )  # fmt: skip
-    waiting = max(c.waiting for c in cells)
-    if waiting:
-        out().print(f"{waiting} drawn assets have no label yet (presscheck label --wanted): the promise waits for them")
+    short = [c for c in cells if c.fit.standing is Standing.OPEN]
+    if short:
+        most = max(c.fit.missing for c in short)
+        out().print(f"{len(short)} of {len(cells)} lines are open, for want of up to {most} labels each")
+    unlabelled = waiting(cells)
+    if unlabelled:
+        out().print(
+            f"{unlabelled} drawn assets have no label yet (presscheck label --wanted): the promise waits for them"
+        )
     if escaped:
         out().print()
         print_table(
-            ("lane", "engine", ">accepted", ">labels", ">with any defect", ">at most"),
-            [
-                (
-                    e.lane,
-                    e.engine,
-                    e.accepted,
-                    e.labelled,
-                    e.wrong,
-                    f"{upper_limit(e.wrong, e.labelled, asked.delta):.2%}",
-                )
-                for e in escaped
-            ],
+            ("lane", "engine", "defect", ">accepted", ">labels", ">wrong", ">unscored", ">at most"),
+            [_escape_row(e, asked.delta) for e in escaped],
             title="what is accepted now",
         )
+
+
+def _escape_row(e: Escapes, delta: float) -> tuple[object, ...]:
+    upper = upper_limit(e.wrong, e.labelled, delta)
+    return (
+        e.lane, e.engine, e.mode or "any", e.accepted, e.labelled, e.wrong, e.unscored or "",
+        f"{upper:.2%}" if e.labelled else "–",
+    )  # fmt: skip
 
 
 def _row(cell: Cell) -> tuple[object, ...]:
@@ -163,8 +184,8 @@ def _row(cell: Cell) -> tuple[object, ...]:
         found.labelled,
         found.standing.value,
         "–" if found.standing is Standing.OPEN else f"{found.accept_below:.2f}",
-        f"{found.share:.1%}",
-        f"{found.wrong} of {found.accepted}, at most {found.upper:.2%}",
+        f"{found.share:.1%}" if found.labelled else "–",
+        f"{found.wrong} of {found.accepted}, at most {found.upper:.2%}" if found.accepted else "–",
         found.missing or "",
         found.missing_tighter or "",
     )

@@ -165,15 +165,15 @@ def try_engine(
 ) -> None:
     """Render one picture with one engine, outside the pipeline: no broker, no database.
 
-    The engine, what its profile refuses, and the finishing are those of the
-    pipeline; a hosted engine charges for it. Exit status: 1 where the render
-    fails or, with --inspect, the picture is not accepted.
+    Engine, profile and finishing are those of the pipeline; a hosted engine charges for it.
+    Exit status: 1 where the render fails or, with --inspect, the picture is not accepted.
     """
     from broker import logs
     from ops.engines_console import say_tried, steps_bar
     from ops.engines_list import engine_id
     from ops.engines_try import check, files_of, format_of, render, trial
     from schemas.events import RenderFailure, Verdict
+    from workers.checks.cores import share_cores
     from workers.checks.vision import open_vision
 
     settings, ruleset = _given(state, config, device)
@@ -205,7 +205,7 @@ def try_engine(
         raise BadConfig(f"{path} cannot be written: {e.strerror}", mend="choose another place with --out") from e
     facts: dict[str, Any] = {"file": str(path), **tried.facts()}
     if inspect:
-        judgement = check(tried, ruleset, settings.inspect_threads, open_vision(settings))
+        judgement = check(tried, ruleset, share_cores(settings.inspect_threads), open_vision(settings))
         facts |= {"verdict": judgement.verdict.value, "reasons": list(judgement.reasons)}
     if as_json:
         print_json(facts)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -40,6 +39,9 @@ def inspect(
     ] = None,
     lane: Annotated[Lane, typer.Option(help="Lane whose strictness holds.")] = Lane.CRITICAL,
     brand: Annotated[str, typer.Option(help="Brand of config/brands: its swatches and its own letters.")] = "",
+    prompt: Annotated[
+        str, typer.Option(help="What it was made from: people, flat areas or a mark that were asked for count.")
+    ] = "",
     width: Annotated[int | None, typer.Option(min=64, max=8192, help="Width wanted, pixels.")] = None,
     height: Annotated[int | None, typer.Option(min=64, max=8192, help="Height wanted, pixels.")] = None,
     logo: Annotated[
@@ -60,17 +62,17 @@ def inspect(
     """Inspect images: what is measured, what is wrong with it, and the verdict.
 
     Without --expect and --from, text is read and not judged. Exit status: 0 where every file is accepted,
-    1 where one is rejected or needs review, 2 for wrong use.
+    1 where one is rejected or needs review, 2 for wrong use, such as a FILE that is not there.
     """
     if bool(files) == (source is not None) or (source is not None and expect is not None):
         raise Poison("name files with --expect, or give them with --from, one of the two")
-    if overlay is not None and len(files or []) != 1:
-        raise Poison("--overlay draws on one FILE")
+    _check_files(files or (), overlay)
     from broker import settings as settings_module
     from ops.file_inspection import FileInspector, Wanted
     from ops.file_report import report
     from ops.overlay import draw_overlay
     from ops.rulesets import read_config
+    from workers.checks.cores import cores
     from workers.checks.readers import open_readers
     from workers.checks.registry import open_checks
     from workers.checks.vision import open_vision
@@ -86,11 +88,14 @@ def inspect(
         logos=tuple(logo or ()),
         crops=tuple(crop or ()),
         bleed_px=bleed,
+        prompt=prompt,
     )
     settings = settings_module.load()
     ruleset, vision = read_config(config or settings.config_dir), open_vision(settings)
     inspector = FileInspector(
-        ruleset, lambda: open_readers(ruleset.readers, threads=_threads(), vision=vision), open_checks(vision)
+        ruleset,
+        lambda: open_readers(ruleset.readers, threads=min(THREADS_MAX, cores()), vision=vision),
+        open_checks(vision),
     )
     accepted = True
     for wanted in progress(_wanted(files, source, default), len(files) if files else None, "inspected"):
@@ -99,13 +104,31 @@ def inspect(
         _print(report(result, ruleset.checks), result.verdict, as_json=as_json)
         if overlay is not None and result.inspection and result.judgement:
             seen, judged = result.inspection, result.judgement
-            draw_overlay(wanted.file, seen, judged, overlay, crops=wanted.crops, bleed_px=wanted.bleed_px)
+            try:
+                draw_overlay(wanted.file, seen, judged, overlay, crops=wanted.crops, bleed_px=wanted.bleed_px)
+            except OSError as e:
+                raise Poison(f"--overlay {overlay} cannot be written: {e.strerror or e}") from e
     if not accepted:
         raise typer.Exit(EXIT_FINDING)
 
 
-def _threads() -> int:
-    return min(THREADS_MAX, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+def _check_files(files: Sequence[Path], overlay: Path | None) -> None:
+    """Names that cannot be meant are wrong use, told before the models are loaded. Raises Poison."""
+    for file in files:
+        if not file.exists():
+            raise Poison(f"there is no file {file}")
+        if file.is_dir():
+            raise Poison(f"{file} is a folder; name its pictures, such as {file / '*.png'}")
+    if overlay is None:
+        return
+    if len(files) != 1:
+        raise Poison("--overlay draws on one FILE")
+    if overlay.suffix.lower() != ".png":
+        raise Poison(f"--overlay {overlay} must end in .png, which is what it writes")
+    if not overlay.parent.is_dir():
+        raise Poison(f"--overlay {overlay}: there is no folder {overlay.parent}; make it first")
+    if overlay.is_dir() or (overlay.exists() and overlay.samefile(files[0])):
+        raise Poison(f"--overlay {overlay} would replace {'a folder' if overlay.is_dir() else 'the picture itself'}")
 
 
 def _wanted(files: list[Path] | None, source: str | None, default: Wanted) -> Iterator[Wanted]:
@@ -145,11 +168,14 @@ def _print(data: dict[str, Any], verdict: Verdict, *, as_json: bool) -> None:
     if said := data.get("credentials"):
         out().print(f"  credentials: {', '.join(f'{name} {value}' for name, value in said.items())}", markup=False)
     rows = [
-        (f"  {name}", check["verdict"] or "not measured", "; ".join(check["evidence"]) or _numbers(check))
+        (f"  {name}", check["verdict"], "; ".join(check["evidence"]) or _numbers(check))
         for name, check in data["checks"].items()
+        if check["verdict"]
     ]
     if rows:
         print_table(("  check", "verdict", "evidence"), rows)
+    if idle := [name for name, check in data["checks"].items() if not check["verdict"]]:
+        out().print(f"  nothing to measure: {', '.join(idle)}", markup=False)
 
 
 def _numbers(check: dict[str, Any]) -> str:

@@ -65,11 +65,11 @@ def facts(conn: psycopg.Connection, scope: Scope, review_minutes: float) -> dict
 
     artifact_rate: rendered attempts in which a verdict names a certain defect. delivered_artifact_rate: accepted assets
     on which a designer reported hand work. manual_hours: minutes reported, and review_minutes for each review.
-    agreement: how far verdicts and people agree, see ops/agreement.py.
+    agreement: how far verdicts and people agree, see ops/agreement.py; sampling: what share people looked at.
     """
     figures = queries.engines(conn, scope)
     hands, reviews = queries.touch_ups(conn, scope), queries.reviewed(conn, scope)
-    latency = queries.latency(conn, scope)
+    latency, agreed = queries.latency(conn, scope), labels.agreement(conn, scope)
     return {
         "jobs": asdict(queries.progress(conn, scope)),
         "states": {state.value: n for state, n in queries.counts(conn, scope).items()},
@@ -84,7 +84,9 @@ def facts(conn: psycopg.Connection, scope: Scope, review_minutes: float) -> dict
             "hours": (hands.minutes + reviews * review_minutes) / 60,
         },
         "failure_modes": [asdict(m) for m in queries.defect_modes(conn, scope)],
-        "agreement": agreement.facts(labels.agreement(conn, scope)),
+        "agreement": agreement.facts(agreed),
+        "agreement_method": agreement.METHOD,
+        "sampling": [{"stratum": k, **asdict(v)} for k, v in agreement.sampling(agreed).items()],
         "measurements": [asdict(m) for m in queries.measured(conn, scope)],
         "dead_letters": [asdict(d) for d in queries.dead_letters(conn, scope)],
     }
@@ -173,23 +175,28 @@ def _print(found: dict[str, Any]) -> None:
             for e in found["engines"]
         ],
     )  # fmt: skip
-    if found["agreement"]:
-        out().print("\n[bold]agreement with people, with 95 % intervals[/bold]")
-        columns = (
-            "defect",
-            "assets of",
-            ">both",
-            ">found only",
-            ">seen only",
-            ">neither",
-            ">precision",
-            ">recall",
-            ">kappa",
-        )
-        print_table(columns, agreement.cells(found["agreement"]))
+    _print_agreement(found)
     for title, rows in (
         ("failure modes found", [f"{m['mode']} {m['found']} ({m['certain']} certain)" for m in found["failure_modes"]]),
         ("dead letters", [f"{d['stage']}: {d['kind']} {d['records']}" for d in found["dead_letters"]]),
     ):
         if rows:
             out().print(f"\n[bold]{title}[/bold]\n  " + "\n  ".join(escape(r) for r in rows))
+
+
+def _print_agreement(found: dict[str, Any]) -> None:
+    if not found["agreement"]:
+        return
+    out().print("\n[bold]agreement with people[/bold]")
+    print_table(
+        ("defect", "of", ">both", ">found only", ">seen only", ">neither", ">precision", ">recall", ">kappa"),
+        agreement.cells(found["agreement"]),
+    )
+    out().print(agreement.METHOD)
+    for s in found["sampling"]:
+        out().print(
+            f"{s['stratum']}: {s['judged']} judged, {s['drawn']} of them for a person, who looked at {s['looked_at']}"
+        )
+    blind = sorted({name for f in found["agreement"] for name in f["unseen"]})
+    if blind:
+        out().print(f"nobody looked at any that was {' or '.join(blind)}: so nothing is said of the stream")

@@ -100,6 +100,36 @@ def test_several_threads_may_read_at_once(reader: TextReader) -> None:
         assert [r.words for r in pool.map(read, [reader] * 4, pictures)] == alone
 
 
+def test_a_batch_is_read_as_one_by_one(reader: TextReader) -> None:
+    """To the last bit: a verdict must not depend on what else was inspected at that time."""
+    pictures = [poster(), poster(("SALE",), (900, 500), 120), poster(("OPEN", "DAILY"), (500, 700), 60), poster(())]
+    together = reader.read([Scene(pixels=p) for p in pictures])
+    assert [r.words for r in together] == [read(reader, p).words for p in pictures]
+
+
+def test_what_is_said_of_letters_is_said_of_each(reader: TextReader) -> None:
+    """A reader may leave it out, but not say it of some."""
+    for word in read(reader, poster()).words:
+        assert len(word.centres) in {0, len(word.text)}
+        assert len(word.confidences) in {0, len(word.text)}
+        assert all(0 <= c <= 1 for c in (*word.centres, *word.confidences))
+        assert list(word.centres) == sorted(word.centres)
+
+
+def test_letters_stand_where_they_were_drawn(reader: TextReader) -> None:
+    face, text, points, left = ImageFont.load_default(60), "Fresh Coffee", 60, 60
+    (word,) = read(reader, poster((text,), (640, 300), points)).words
+    if reader.name in {"easyocr", "vision"}:
+        assert word.centres == (), "it has begun to say where letters stand"
+        return
+    drawn = [left + face.getlength(text[:i]) + sum(face.getbbox(c)[0::2]) / 2 for i, c in enumerate(text)]
+    width, height = word.box[2] - word.box[0], word.box[5] - word.box[1]
+    off = [(word.box[0] + c * width - d) / height for c, d in zip(word.centres, drawn, strict=True)]
+    letters = [o for o, c in zip(off, text, strict=True) if c != " "]
+    assert abs(float(np.mean(letters))) < 0.04
+    assert max(abs(o) for o in letters) < 0.2
+
+
 def test_a_reader_that_does_not_exist_is_named_with_those_that_do() -> None:
     with pytest.raises(BadConfig, match="rapidocr@640"):
         open_readers(["tesseract"])

@@ -11,7 +11,9 @@ from PIL import Image
 
 from ops.bench.corpus import ORDER
 from ops.bench.corpus_kinds import Kind
-from ops.bench.inspect_speed import EASYOCR, OURS, RAPIDOCR
+from ops.bench.inspect_speed import EASYOCR, OURS, RAPIDOCR, Plain, SpeedFigures
+from ops.bench.inspect_tables import show_speed
+from ops.bench.plain_readers import has_rapidocr
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +41,10 @@ def check(figures: dict[str, Any], pictures: int) -> None:
 
 
 def test_the_inspection_is_timed_beside_plain_rapidocr():
+    """Where its engine is missing, as in the light install, the table says that in its place."""
+    if not has_rapidocr():
+        assert f"{RAPIDOCR} is left out: it is not installed" in bench("--count", "1", "--no-easyocr")
+        return
     seen = cast("dict[str, Any]", json.loads(bench("--count", "2", "--no-easyocr", "--json")))
     assert list(seen) == [OURS, RAPIDOCR]
     for figures in seen.values():
@@ -52,6 +58,24 @@ def test_easyocr_is_timed_in_the_same_run():
     assert list(seen) == [OURS, RAPIDOCR, EASYOCR]
     check(seen[EASYOCR], 1)
     assert seen[EASYOCR]["p50_s"] > seen[OURS]["p50_s"]
+
+
+def test_what_is_not_installed_is_named_under_the_table(capsys: pytest.CaptureFixture[str]):
+    figures = SpeedFigures(
+        pictures=1,
+        images_per_s=2.0,
+        p50_s=0.5,
+        p95_s=0.5,
+        peak_mib=500.0,
+        right=1,
+        right_refused=0,
+        wrong=0,
+        wrong_accepted=0,
+    )
+    show_speed({OURS: figures}, left_out=[Plain(name, installed=False).absence for name in (RAPIDOCR, EASYOCR)])
+    said = capsys.readouterr().out
+    for name in (RAPIDOCR, EASYOCR):
+        assert f"{name} is left out: it is not installed (extra `models`)." in said
 
 
 def test_the_corpus_gives_counts_goals_and_the_pictures_that_went_wrong(tmp_path: Path):

@@ -105,6 +105,7 @@ def test_a_file_that_is_cut_off_is_rejected_for_its_bytes(batch: Batch) -> None:
     got = batch.object_of("cut")
     assert got["verdict"] == "reject"
     assert got["checks"]["bytes"]["numbers"]["decodes"] == 0
+    assert "cut off" in got["reasons"][0]
     assert got["checks"]["text"]["reads"] == []
 
 
@@ -168,18 +169,23 @@ def test_without_expect_text_is_read_and_not_judged(tmp_path: Path) -> None:
     ("args", "stdin", "said"),
     [
         ((), "", "--from"),
-        (("a.png", "--from", "-"), "", "--from"),
+        (("README.md", "--from", "-"), "", "--from"),
         (("--from", "-", "--expect", "SALE"), "", "--from"),
         (("--from", "no-such-list.jsonl"), "", "no-such-list.jsonl"),
         (("--from", "-"), "{not json}", "line 1"),
         (("--from", "-"), '{"file": "a.png", "expects": []}', "expect"),
         (("--from", "-"), '{"file": "a.png", "expect": "SALE"}', "list"),
         (("--from", "-"), '{"expect": []}', "file"),
-        (("a.png", "--brand", "no-such-brand"), "", "no-such-brand"),
+        (("README.md", "--brand", "no-such-brand"), "", "no-such-brand"),
         (("a.png", "--lane", "urgent"), "", "urgent"),
-        (("a.png", "b.png", "--overlay", "c.png"), "", "--overlay"),
-        (("a.png", "--crop", "4to5"), "", "4to5"),
+        (("README.md", "LICENSE", "--overlay", "c.png"), "", "--overlay"),
+        (("README.md", "--crop", "4to5"), "", "4to5"),
         (("README.md", "--logo", "no-such-logo.png"), "", "no-such-logo.png"),
+        (("no-such-poster.png", "--expect", "SALE"), "", "there is no file no-such-poster.png"),
+        (("docs", "--expect", "SALE"), "", "docs is a folder"),
+        (("README.md", "--overlay", "no-such-folder/seen.png"), "", "no folder no-such-folder"),
+        (("README.md", "--overlay", "seen.jpg"), "", "must end in .png"),
+        (("docs/pictures/missing-letter.png", "--overlay", "docs/pictures/missing-letter.png"), "", "picture itself"),
     ],
 )
 def test_wrong_use_is_exit_status_two_with_one_clear_line(args: tuple[str, ...], stdin: str, said: str) -> None:

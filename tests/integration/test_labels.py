@@ -26,6 +26,7 @@ from ops.cli import app
 from rules.ruleset import load_ruleset
 from schemas import ids
 from schemas.catalogue import DESIGN_QUEUE, LABELS, REVIEW
+from schemas.errors import BadConfig, Transient
 from schemas.events import (
     AssetApproved,
     AssetLabelled,
@@ -181,11 +182,26 @@ def test_agreement_is_what_one_calculates_by_hand(
         said += judged(f"k{n}", None, audit=n % 2 == 0, found=[WRONG] if found else ())
         said.append(labelled(f"k{n}", *([WRONG] if there else [])))
     found = labels.agreement(conn(said), EVERYTHING)
-    assert agreement.tables(found, audited_only=False) == {
-        WRONG: Table(both=20, found_only=5, said_only=10, neither=15)
+    assert agreement.tables(found, sampled_only=False) == {
+        WRONG: {
+            "passed": Table(both=0, found_only=0, said_only=10, neither=15),
+            "review": Table(both=20, found_only=5, said_only=0, neither=0),
+        }
     }
-    assert agreement.tables(found, audited_only=True)[WRONG].total == 25
-    facts = printed(presscheck(database, tmp_path, ["report", "--json"]))["agreement"]
+    # Reviews are to be looked at anyway; of what passed, every second one was drawn.
+    assert {k: t.total for k, t in agreement.tables(found, sampled_only=True)[WRONG].items()} == {
+        "passed": 12, "review": 25,
+    }  # fmt: skip
+    report = printed(presscheck(database, tmp_path, ["report", "--json"]))
+    facts = report["agreement"]
+    assert report["sampling"] == [
+        {"stratum": "passed", "judged": 25, "drawn": 12, "looked_at": 12},
+        {"stratum": "review", "judged": 25, "drawn": 25, "looked_at": 25},
+    ]
+    # Of what passed, 5 of the 12 that were looked at are wrong: 25 times that were missed, beside 20 that were found.
+    assert (facts[1]["assets"], facts[1]["said_only"]) == ("stream", 5)
+    assert facts[1]["recall"]["value"] == pytest.approx(20 / (20 + 25 * 5 / 12))
+    assert "Wilson" in report["agreement_method"]
     assert facts[0]["precision"]["value"] == pytest.approx(0.8)
     assert facts[0]["recall"]["value"] == pytest.approx(2 / 3)
     # p_o = 0.7, p_e = 0.5; variance by Fleiss, Cohen and Everitt: (0.10972 + 0.10188 - 0.01) / (50 * 0.25).
@@ -194,15 +210,37 @@ def test_agreement_is_what_one_calculates_by_hand(
     shown = presscheck(database, tmp_path, ["report"], COLUMNS="200").stdout
     assert "agreement with people" in shown
     assert "0.80 (0.61–0.91)" in shown
+    assert "passed: 25 judged, 12 of them for a person, who looked at 12" in shown
 
 
 def test_touch_ups_count_and_a_replay_counts_once(conn: Callable[..., psycopg.Connection]):
     opened = conn([*judged("a", None), *judged("b", None, found=["other"]), touched("a", WRONG), touched("b", "other")])
-    found = agreement.tables(labels.agreement(opened, EVERYTHING), audited_only=False)
-    assert found == {
+    rows = labels.agreement(opened, EVERYTHING)
+    found = agreement.tables(rows, sampled_only=False)
+    assert {mode: sum(by.values(), Table()) for mode, by in found.items()} == {
         "other": Table(both=1, found_only=0, said_only=0, neither=1),
         WRONG: Table(both=0, found_only=0, said_only=1, neither=1),
     }
+    # Hand work says nothing of what else is right, so it is no look at the sample.
+    assert agreement.tables(rows, sampled_only=True) == {}
+
+
+def test_an_approval_in_review_is_a_word_and_a_release_from_a_hold_is_none(conn: Callable[..., psycopg.Connection]):
+    by_who = {"a": "Ada", "b": "release by Ada", "c": "Ada"}
+    said: list[Said] = []
+    for key, who in by_who.items():
+        said += judged(key, None, audit=False, found=[WRONG])
+        (_, approved) = judged(key, None, audit=False)[-1]
+        assert isinstance(approved, AssetApproved)
+        event_id = ids.event_id(approved.event_id, "person")
+        said.append((DESIGN_QUEUE, replace(approved, event_id=event_id, approved_by=who, at_ms=START_MS + 60_000)))
+    opened = conn([*said, labelled("c", WRONG, at_ms=START_MS + 90_000)])
+    truths = opened.execute("SELECT asset_sha256, looked, defects FROM truths").fetchall()
+    assert {(a, looked, tuple(d)) for a, looked, d in truths} == {
+        (asset_of("a"), True, ()),
+        (asset_of("c"), True, (WRONG,)),  # the newest word of the same person
+    }
+    assert [w.asset_sha256 for w in labels.wanted(opened, reviews=True)] == [asset_of("b")]
 
 
 def sample(sound: int, wrong: int, waiting: int = 0, others: int = 200) -> list[Said]:
@@ -242,8 +280,9 @@ def test_doubts_are_counted_for_the_random_sample_alone(conn: Callable[..., psyc
     assert labels.doubt_counts(opened, Sample(mode="anatomy")) == ()
     assert labels.doubt_counts(opened, Sample(since_ms=START_MS + 10**9)) == ()
     assert {r.engine for r in labels.doubt_counts(opened, Sample(pooled=True))} == {"*"}
-    (escaped,) = labels.escapes(opened, Sample())
-    assert (escaped.labelled, escaped.wrong) == (32, 2)
+    escaped = {e.mode: (e.labelled, e.wrong, e.unscored) for e in labels.escapes(opened, Sample())}
+    assert escaped == {None: (32, 2, 0), WRONG: (32, 1, 0), "anatomy": (32, 1, 1)}
+    assert {e.mode for e in labels.escapes(opened, Sample(mode=WRONG))} == {None, WRONG}
 
 
 def test_calibrate_finds_the_threshold_and_writes_a_candidate_that_holds(
@@ -289,9 +328,61 @@ def test_calibrate_says_how_many_labels_are_missing(
     assert "4 drawn assets have no label yet" in told
     assert "0 of 20, at most 13.91%" in told
     assert "calibrated: []" in (out / "verdict.yml").read_text()
-    for wrong in (["--alpha", "2"], ["--window", "fortnight"]):
-        assert presscheck(database, tmp_path, ["calibrate", *wrong]).exception is not None
+    assert "1 of 1 lines are open, for want of up to 279 labels each" in told
+    for wrong, what in (
+        (["--alpha", "2"], "--alpha is 2; want 0.0001 to 0.5"),
+        (["--tighter", "0.02"], "want a smaller rate than --alpha"),
+        (["--window", "fortnight"], "neither a span"),
+        (["--engine", "simulater"], "did you mean 'simulator'?"),
+        (["--defect", "wrong-txt"], "did you mean 'wrong-text'?"),
+        (["--plot", str(tmp_path / "none" / "risk.svg")], "is no folder"),
+    ):
+        refused = presscheck(database, tmp_path, ["calibrate", *wrong]).exception
+        assert (isinstance(refused, BadConfig), what in str(refused)) == (True, True), refused
     assert presscheck(database, tmp_path, ["calibrate", "--lane", "exploratory"]).exit_code == 1
+
+
+def test_of_one_class_alone_a_calibration_still_says_what_is_so(
+    conn: Callable[..., psycopg.Connection], database: str, tmp_path: Path
+):
+    """All sound: all may pass. All wrong: nothing may, and the candidate says so."""
+    conn(sample(60, 0))
+    command = ["calibrate", "--alpha", "0.05", "--delta", "0.1", "--json"]
+    (cell,) = printed(presscheck(database, tmp_path, command))["cells"]
+    assert (cell["standing"], cell["accept_below"]) == ("bounded", 1.0)
+    conn([labelled(f"s{n}", WRONG, who="Bo") for n in range(60)])
+    out = tmp_path / "strict"
+    result = presscheck(database, tmp_path, [*command, "--out", str(out)])
+    (cell,) = printed(result)["cells"]
+    assert (result.exit_code, cell["standing"], cell["accept_below"]) == (1, "over", 0.0)
+    assert "mode: wrong-text, accept_below: 0," in (out / "verdict.yml").read_text()
+
+
+def test_where_the_database_is_away_one_line_says_so(tmp_path: Path):
+    for command in (["calibrate"], ["report"], ["label", "--wanted"]):
+        result = presscheck("postgresql://nobody@127.0.0.1:1/none", tmp_path, command)
+        assert isinstance(result.exception, Transient)
+        assert "Postgres does not answer" in str(result.exception)
+
+
+def test_a_page_of_pictures_to_label_on(database: str, tmp_path: Path):
+    """It holds what the store has, says what it has not, sways nobody, and its lines name the asset for certain."""
+    with written(database, [*judged("a", 0.1), *judged("b", 0.1, found=["anatomy"])]):
+        pass
+    page, store = tmp_path / "sheet.html", f"file://{tmp_path}/store"
+    command = ["label", "--wanted", "--sheet", str(page), "--json"]
+    (one, two) = printed(presscheck(database, tmp_path, command, PRESSCHECK_STORE_URL=store))["wanted"]
+    assert one["picture"] == f"{store}/artifacts/{one['asset_sha256'][:2]}/{one['asset_sha256']}"
+    text = page.read_text()
+    assert f'data-target="{one["job_id"]}/{one["asset_sha256"]}"' in text
+    assert "is not in file://" in text
+    assert all(word not in text for word in ("review", "simulator"))
+    assert 'value="wrong-text"' in text
+    assert two["verdict"] == "review"
+    waiting = printed(presscheck(database, tmp_path, ["label", "--reviews", "--json"]))["wanted"]
+    assert [w["asset_sha256"] for w in waiting] == [asset_of("b")]
+    refused = presscheck(database, tmp_path, ["label", "--wanted", "--sheet", str(tmp_path / "none" / "x.html")])
+    assert "is no folder" in str(refused.exception)
 
 
 @pytest.fixture
@@ -320,12 +411,18 @@ def test_a_label_travels_from_the_command_to_the_projection(
             + json.dumps({"target": job(keys[3]).job_id, "defects": []})
         )
         assert "anatomy" in say("--from", str(lines), "--who", "Cy").stdout
+        both = f"{job(keys[0]).job_id}/{asset_of(keys[0])[:12]}"
+        mended = say(both, "--defect", "colour-drift", "--touched", "7.5", "--who", "Di").stdout
+        assert "7.5 minutes of hand work for colour-drift" in mended
 
         for arguments, told in (
             ((keys[0], "--sound"), "neither a job id nor"),
             ((job(keys[0]).job_id, "--defect", "wrong-txt"), "did you mean 'wrong-text'?"),
             (("0" * 64, "--sound"), "there is no asset"),
             ((job("nobody's").job_id, "--sound"), "no asset of job"),
+            ((f"{job(keys[0]).job_id}/{'0' * 8}", "--sound"), "no asset of job"),
+            ((job(keys[0]).job_id, "--defect", WRONG, "--touched", "5", "--why", "x"), "belong to one defect"),
+            ((job(keys[0]).job_id, "--defect", WRONG, "--touched", "-5"), "want 0 to 10000"),
         ):
             refused = say(*arguments)
             assert (refused.exit_code, told in refused.output) == (2, True), refused.output
@@ -341,14 +438,19 @@ def test_a_label_travels_from_the_command_to_the_projection(
             mine = {job(k).job_id for k in keys}
             waiter = threading.Event()
             rows: list[tuple[Any, ...]] = []
+            touched: list[tuple[Any, ...]] = []
             for _ in range(1200):
                 rows = conn.execute("SELECT job_id::text, source, defects, who FROM labels").fetchall()
-                if len({r[0] for r in rows} & mine) == len(mine):
+                touched = conn.execute(
+                    "SELECT minutes, defect, who FROM touch_ups WHERE job_id = %s", (job(keys[0]).job_id,)
+                ).fetchall()
+                if len({r[0] for r in rows} & mine) == len(mine) and touched:
                     break
                 waiter.wait(0.05)
         finally:
             stop.set()
             sink.join(30)
+    assert touched == [(7.5, "colour-drift", "Di")]
     by_job = {r[0]: r[1:] for r in rows if r[0] in mine}
     assert by_job[job(keys[0]).job_id] == ("audit", [WRONG, "other"], "Ada")
     assert by_job[job(keys[1]).job_id][:2] == ("reviewer", [])
@@ -363,6 +465,9 @@ def test_what_contradicts_itself_is_wrong_use(tmp_path: Path):
         ["a" * 64],
         ["a" * 64, "--sound", "--defect", WRONG],
         ["--from", "x.jsonl", "--sound"],
+        ["--from", "x.jsonl", "--touched", "5"],
+        ["--wanted", "--reviews"],
+        ["a" * 64, "--sound", "--sheet", "x.html"],
         ["--from", str(tmp_path / "none.jsonl")],
     ):
         result = presscheck("", tmp_path, ["label", *arguments])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,13 @@ from structlog.testing import capture_logs
 
 from broker.settings import Settings
 from ops.doctor import vision_finding
+from rules.verdict import judge
 from schemas.errors import BadConfig, Poison
-from schemas.events import Inspection, Opinion, Tag
+from schemas.events import Inspection, Lane, Opinion, Tag, Verdict
+from tests.certificates import certificate
 from tests.hosted_server import Answer, Plan, cut_off, drips, half, status
 from tests.unit.checks.test_measure import POSTER, rendering_for, request_for
+from tests.unit.rules import samples
 from tests.vision_server import KEY, MODEL, SOUND, Server, completion, serve
 from workers.checks.measure import Given, Looks, inspect_asset, inspect_assets
 from workers.checks.people import QUESTION
@@ -289,6 +293,36 @@ def test_localhost_that_is_elsewhere_is_not_this_machine(server: Server):
     assert vision is not None
     with pytest.raises(Poison, match="plain http"):
         vision.ask(QUESTION, PICTURE)
+
+
+def test_https_speaks_to_whom_the_named_authority_vouches_for_and_to_nobody_else(tmp_path: Path):
+    mine, other = certificate(tmp_path, "localhost"), tmp_path / "other"
+    other.mkdir()
+    with serve(mine) as server:
+        assert inspected(server.vision(vision_ca_file=mine), "people").opinions[0].passes
+        asked = len(server.headers)
+        for trusts in (None, certificate(other, "localhost")):
+            assert "CERTIFICATE_VERIFY_FAILED" in error(server, vision_ca_file=trusts)
+            assert vision_finding(server.settings(vision_ca_file=trusts)).level == "bad"
+        # Nothing was sent, the key least of all.
+        assert len(server.headers) == asked
+        with pytest.raises(BadConfig, match="PRESSCHECK_VISION_CA_FILE"):
+            server.vision(vision_ca_file=tmp_path / "no-such.pem")
+
+
+def test_critical_work_with_people_passes_by_a_sound_answer_and_by_nothing_else(server: Server):
+    portrait = samples.job("a portrait of a woman", lane=Lane.CRITICAL)
+
+    def verdict(vision: Vision | None, *plan: Plan) -> Verdict:
+        server.plan.extend(plan)
+        seen = inspected(vision, "people")
+        sound = replace(samples.inspection(), opinions=seen.opinions, errors=seen.errors)
+        return judge(sound, samples.rendering(), samples.routed(portrait), samples.ruleset()).verdict
+
+    assert verdict(server.vision()) is Verdict.ACCEPT
+    assert verdict(None) is Verdict.REVIEW
+    for answer in (said(faults=["six fingers"]), said(verdict="unsure"), completion("All fine."), status(401), half):
+        assert verdict(server.vision(), answer) is Verdict.REVIEW
 
 
 def reading(server: Server, *plan: Plan) -> list[tuple[str, float]]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.checks.ctc import BLANK, IMPOSSIBLE, Table, decode, log_likelihood
+from workers.checks.ctc import BLANK, IMPOSSIBLE, Table, decode, log_likelihood, log_likelihoods
 
 
 @st.composite
@@ -42,3 +42,21 @@ def test_what_is_decoded_has_one_place_and_one_confidence_each(table: Table) -> 
     assert len(found.entries) == len(found.columns) == len(found.confidences)
     assert list(found.columns) == sorted(found.columns)
     assert found.entries == spelt(tuple(int(e) for e in table.argmax(axis=1)))
+
+
+@given(
+    table=tables(),
+    texts=st.integers(0, 3).flatmap(
+        lambda n: st.lists(st.lists(st.integers(1, 3), min_size=n, max_size=n), min_size=1, max_size=4)
+    ),
+)
+def test_texts_of_one_length_go_together(table: Table, texts: list[list[int]]) -> None:
+    texts = [[min(e, table.shape[1] - 1) for e in text] for text in texts]
+    assert log_likelihoods(table, texts) == pytest.approx([log_likelihood(table, text) for text in texts], abs=1e-3)
+
+
+def test_no_texts_have_no_likelihoods_and_texts_of_two_lengths_are_refused() -> None:
+    table = np.full((4, 3), 1 / 3, np.float32)
+    assert log_likelihoods(table, []) == []
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        log_likelihoods(table, [[1], [1, 2]])

@@ -22,10 +22,9 @@ from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from schemas.events import Measurement
-from workers.checks.pixels import luma
+from workers.checks.pixels import CV, channels, luma
 from workers.checks.port import NOTHING, Decoded, Findings, Pixels, Subject
 
 SIDE: Final = 512
@@ -105,17 +104,18 @@ def parts_of(pixels: Pixels) -> dict[str, float]:
 def reduced(pixels: Pixels) -> Pixels:
     """The picture with its longer side at most 512 pixels, each the mean of a square of the original."""
     factor = -(-max(pixels.shape[:2]) // SIDE)
-    return pixels if factor == 1 else np.asarray(Image.fromarray(pixels).reduce(factor))
+    if factor == 1:
+        return pixels
+    size = (-(-pixels.shape[1] // factor), -(-pixels.shape[0] // factor))
+    return np.asarray(CV.resize(pixels, size, interpolation=CV.INTER_AREA), dtype=np.uint8)
 
 
 def colourfulness(pixels: Pixels) -> float:
     """M3 of Hasler and Süsstrunk on sRGB levels; 0 for grey, near 109 for the most colourful photographs."""
-    red, green, blue = (pixels[:, :, i].astype(np.float32) for i in range(3))
-    red_green = red - green
-    yellow_blue = (red + green) / 2 - blue
-    spread = math.hypot(float(red_green.std()), float(yellow_blue.std()))
-    offset = math.hypot(float(red_green.mean()), float(yellow_blue.mean()))
-    return spread + 0.3 * offset
+    red, green, blue = (c.astype(np.float32) for c in channels(pixels))
+    opponents = (CV.meanStdDev(plane) for plane in (red - green, (red + green) / 2 - blue))
+    (rg_mean, rg_std), (yb_mean, yb_std) = ((float(m[0, 0]), float(s[0, 0])) for m, s in opponents)
+    return math.hypot(rg_std, yb_std) + 0.3 * math.hypot(rg_mean, yb_mean)
 
 
 def contrast(plane: Plane) -> float:
@@ -127,13 +127,15 @@ def sharpness(plane: Plane) -> float:
     """Variance of the four-neighbour Laplacian, levels squared; 0 for a plane with no inner pixel."""
     if min(plane.shape) < 3:
         return 0.0
-    around = plane[:-2, 1:-1] + plane[2:, 1:-1] + plane[1:-1, :-2] + plane[1:-1, 2:]
-    return float((around - 4 * plane[1:-1, 1:-1]).var())
+    _, deviation = CV.meanStdDev(np.ascontiguousarray(CV.Laplacian(plane, CV.CV_32F, ksize=1)[1:-1, 1:-1]))
+    return float(deviation[0, 0]) ** 2
 
 
 def clipped_share(pixels: Pixels) -> float:
     """Share of pixels whose channels are all 0 or all 255, 0 to 1."""
-    return float(((pixels == 0).all(axis=2) | (pixels == 255).all(axis=2)).mean())
+    planes = channels(pixels)
+    darkest, lightest = np.maximum.reduce(planes), np.minimum.reduce(planes)
+    return np.count_nonzero((darkest == 0) | (lightest == 255)) / darkest.size
 
 
 def score(*, colourfulness: float, contrast: float, sharpness: float, clipped_share: float) -> float:

@@ -173,7 +173,7 @@ def _with(arc: Arc, others: Sequence[Arc]) -> list[Arc]:
 
 def fit(outline: Outline, extent: float) -> Arc | None:
     """The circle that most of an outline follows, where that is enough and bends enough."""
-    points = _along(outline, SAMPLES)
+    points = along(outline, SAMPLES)
     corners = points[:: SAMPLES // CORNERS]
     x, y, radius = _circles(corners[np.array(list(combinations(range(len(corners)), 3)))])
     fair = radius < RADIUS_MAX * extent
@@ -223,7 +223,7 @@ def fit_letters(found: Blots) -> Arc | None:
     )
 
 
-def _along(outline: Outline, count: int) -> Points:
+def along(outline: Outline, count: int) -> Points:
     """Points at even distances along a closed outline."""
     closed = np.vstack([outline, outline[:1]]).astype(float)
     steps = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])

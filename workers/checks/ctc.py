@@ -54,22 +54,28 @@ def decode(table: Table) -> Spelt:
 
 
 def log_likelihood(table: Table, entries: Sequence[int]) -> float:
-    """Natural logarithm of the probability that the strip spells exactly these entries; IMPOSSIBLE where it cannot.
+    """Natural logarithm of the probability that the strip spells exactly these entries; IMPOSSIBLE where it cannot."""
+    return log_likelihoods(table, [entries])[0]
+
+
+def log_likelihoods(table: Table, texts: Sequence[Sequence[int]]) -> list[float]:
+    """The same of several texts of one length. Raises ValueError where they differ in length.
 
     The forward algorithm over the entries with a blank before, between and behind them.
     """
-    if not entries:
-        return float(np.log(np.maximum(table[:, BLANK], FLOOR)).sum())
-    states = np.full(2 * len(entries) + 1, BLANK)
-    states[1::2] = entries
+    if not texts:
+        return []
+    states = np.full((len(texts), 2 * len(texts[0]) + 1), BLANK)
+    states[:, 1::2] = np.array(texts, int).reshape(len(texts), -1)
     scores = np.log(np.maximum(table[:, states], FLOOR)).astype(np.float64)
     # From a state one comes again, from the one before, or past a blank from another character.
-    skips = np.zeros(len(states), bool)
-    skips[3::2] = states[3::2] != states[1:-2:2]
-    along = np.full(len(states), IMPOSSIBLE)
-    along[:2] = scores[0, :2]
+    skips = np.zeros(states.shape, bool)
+    skips[:, 3::2] = states[:, 3::2] != states[:, 1:-2:2]
+    along = np.full(states.shape, IMPOSSIBLE)
+    along[:, :2] = scores[0, :, :2]
     for row in scores[1:]:
-        one = np.concatenate(([IMPOSSIBLE], along[:-1]))
-        two = np.where(skips, np.concatenate(([IMPOSSIBLE, IMPOSSIBLE], along[:-2])), IMPOSSIBLE)
-        along = np.logaddexp(np.logaddexp(along, one), two) + row
-    return max(float(np.logaddexp(along[-1], along[-2])), IMPOSSIBLE)
+        before = np.pad(along, ((0, 0), (2, 0)), constant_values=IMPOSSIBLE)
+        one, two = before[:, 1:-1], before[:, :-2]
+        along = np.logaddexp(np.logaddexp(along, one), np.where(skips, two, IMPOSSIBLE)) + row
+    ends = along[:, -1] if states.shape[1] == 1 else np.logaddexp(along[:, -1], along[:, -2])
+    return [max(float(v), IMPOSSIBLE) for v in ends]

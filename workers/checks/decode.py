@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -38,10 +39,9 @@ UNREADABLE: Final = (
     OverflowError,
     struct.error,
     zlib.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
 )
 """What Pillow's decoders raise on bytes that are no image, cut off or hostile."""
+_TOO_LARGE: Final = MappingProxyType({"too_large": 1.0})
 _MPO: Final = "MPO"
 """Pillow's name for a JPEG with a second picture behind it, as telephones write it: the first one counts."""
 _STARTS: Final = (
@@ -59,19 +59,19 @@ _BITS: Final = {"1": 1, "I": 16, "I;16": 16, "I;16L": 16, "I;16B": 16, "F": 32}
 def decode(data: bytes) -> Decoded | Broken:
     """The whole image as RGB, or why the bytes are none. Never reads a part of a file as if it were all."""
     if len(data) > MAX_BYTES:
-        return Broken(reason=f"the file has {len(data)} bytes, at most {MAX_BYTES} are read")
+        return Broken(reason=f"the file has {len(data)} bytes, at most {MAX_BYTES} are read", facts=_TOO_LARGE)
     try:
         with Image.open(io.BytesIO(data), formats=tuple(MEDIA_TYPES)) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
-                return Broken(reason=f"{width} x {height} pixels, at most {MAX_PIXELS} are read")
+                return Broken(reason=f"{width} x {height} pixels, at most {MAX_PIXELS} are read", facts=_TOO_LARGE)
             frames = int(getattr(image, "n_frames", 1))
             if frames > 1 and image.format != _MPO:
-                return Broken(reason=f"the file is animated: {frames} frames")
+                return Broken(reason=f"the file is animated: {frames} frames", facts={"frames": frames})
             media_type = MEDIA_TYPES.get(str(image.format), "image/jpeg")
             # Pillow makes up for an end that is missing.
             if end_of(data, media_type) is None:
-                return Broken(reason=f"the {image.format} has no end: it is cut off")
+                return Broken(reason=f"the {image.format} has no end: it is cut off", facts={"ends": 0})
             # verify() passes broken files; only load() reads every pixel.
             image.load()
             return Decoded(
@@ -85,7 +85,10 @@ def decode(data: bytes) -> Decoded | Broken:
                 pictures=frames,
             )
     except UnidentifiedImageError:
-        return Broken(reason="the bytes are no picture of a kind that is read")  # Pillow names an object's address
+        # Pillow names an object's address.
+        return Broken(reason="the bytes are no picture of a kind that is read", facts={"known": 0})
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as e:
+        return Broken(reason=f"{type(e).__name__}: {e}"[:500], facts=_TOO_LARGE)
     except UNREADABLE as e:
         return Broken(reason=f"{type(e).__name__}: {e}"[:500])
 

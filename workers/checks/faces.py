@@ -10,7 +10,7 @@ than some 15 degrees, of most drawn ones, and of whether a face is well made.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -114,12 +114,15 @@ def _windows(levels: Sequence[_Level], cascade: Cascade) -> npt.NDArray[np.float
         whole[level.row : level.row + height, :width] = level.sums
         top, left = (a.ravel() for a in np.mgrid[0 : height - cascade.side, 0 : width - cascade.side])
         origins.append((top + level.row) * stride + left)
-    origin = np.concatenate(origins)
+    # Nearly every window is asked by the first stage: there whole levels are compared, without looking places up.
+    first, *others = cascade.stages
+    passed = np.concatenate([_votes_of_all(level.sums, cascade.side, first) for level in levels])
+    origin = np.concatenate(origins)[passed >= first.threshold]
     flat = whole.ravel()
-    for stage in cascade.stages:
+    for stage in others:
         votes = np.zeros(len(origin))
         for stump in stage.stumps:
-            votes += stump.votes[_patterns(flat, origin, stride, stump.block)]
+            votes += stump.votes[_patterns(_corners_at(flat, origin, stride, stump.block))]
         origin = origin[votes >= stage.threshold]
     top, left = np.divmod(origin, stride)
     number = np.searchsorted([level.row for level in levels], top, side="right") - 1
@@ -129,19 +132,34 @@ def _windows(levels: Sequence[_Level], cascade: Cascade) -> npt.NDArray[np.float
 
 
 _STEPS: Final = tuple((row, column) for row in range(4) for column in range(4))
+Corners = Mapping[tuple[int, int], Sums]
+"""The integral image at the corners of all nine blocks, by row and column of the corner; all of one shape."""
 
 
-def _patterns(flat: Sums, origin: Index, stride: int, block: tuple[int, int, int, int]) -> Index:
-    """For every window which of the eight blocks about the middle one are at least as bright, as 8 bits."""
+def _votes_of_all(sums: Sums, side: int, stage: Stage) -> npt.NDArray[np.float64]:
+    """Of every window of a level, row by row."""
+    height, width = sums.shape[0] - side, sums.shape[1] - side
+    votes = np.zeros((height, width))
+    for stump in stage.stumps:
+        x, y, w, h = stump.block
+        corners = {(r, c): sums[y + r * h :, x + c * w :][:height, :width] for r, c in _STEPS}
+        votes += stump.votes[_patterns(corners)]
+    return votes.ravel()
+
+
+def _corners_at(flat: Sums, origin: Index, stride: int, block: tuple[int, int, int, int]) -> Corners:
+    """Of the windows at these places."""
     x, y, width, height = block
-    corner = {(r, c): flat[origin + ((y + r * height) * stride + x + c * width)] for r, c in _STEPS}
+    return {(r, c): flat[origin + ((y + r * height) * stride + x + c * width)] for r, c in _STEPS}
 
-    def total(row: int, column: int) -> Sums:
-        return corner[row + 1, column + 1] - corner[row, column + 1] - corner[row + 1, column] + corner[row, column]
 
-    middle, out = total(1, 1), np.zeros(len(origin), dtype=np.int64)
-    for bit, (row, column) in enumerate(_CLOCKWISE):
-        out |= (total(row, column) >= middle).astype(np.int64) << (7 - bit)
+def _patterns(corner: Corners) -> npt.NDArray[np.uint8]:
+    """For every window which of the eight blocks about the middle one are at least as bright, as 8 bits."""
+    rows = {(r, c): corner[r + 1, c] - corner[r, c] for r in range(3) for c in range(4)}
+    middle = rows[1, 2] - rows[1, 1]
+    out = np.zeros(middle.shape, dtype=np.uint8)
+    for bit, (r, c) in enumerate(_CLOCKWISE):
+        out |= (rows[r, c + 1] - rows[r, c] >= middle).view(np.uint8) << np.uint8(7 - bit)
     return out
 
 

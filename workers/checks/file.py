@@ -18,15 +18,18 @@ class BytesCheck:
     name = "bytes"
 
     def measure(self, subject: Subject) -> Findings:
-        """Numbers: decodes (0 or 1) and size_bytes; where it decodes how it stands in the file.
+        """Numbers: decodes (0 or 1) and size_bytes; where it does not decode why, where it does how it stands there.
 
-        That is format_matches (0 or 1), bits of a channel, inks (1 for CMYK), transparent_share 0 to 1, pictures,
-        trailing_bytes behind the first picture's end (0 where a second one lies there), and where the file carries a
-        colour profile profile_delta_e00: how far its colours are from sRGB's, -1 for a broken one.
+        Why is told by the facts of `Broken`. How is format_matches (0 or 1), bits of a channel, inks (1 for CMYK),
+        transparent_share 0 to 1, pictures, trailing_bytes behind the first picture's end (0 where a second one lies
+        there), and where the file carries a colour profile profile_delta_e00: how far its colours are from sRGB's, -1
+        for a broken one.
         """
         image, declared = subject.image, subject.rendering.asset
         numbers = {"decodes": float(isinstance(image, Decoded)), "size_bytes": float(len(subject.data))}
-        if isinstance(image, Decoded):
+        if not isinstance(image, Decoded):
+            numbers |= image.facts
+        else:
             if declared is not None:
                 numbers["format_matches"] = float(declared.media_type == image.media_type)
             numbers |= {

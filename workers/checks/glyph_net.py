@@ -1,8 +1,9 @@
 """How much a letter's ink looks like that letter in fonts: the nearest renderings of it, and a small trained network.
 
-The network sees a letter beside the two renderings that come nearest, from a bank of drawn ones, and says whether
-what differs is style or damage. It sees one letter alone and no word, so it cannot read what ought to be there. Bank
-and weights lie beside this file with their card; `python -m ops.train_glyphs` made them. It runs in NumPy.
+The network sees a letter beside three others: the rendering that comes nearest to it, the one in the face that the
+whole line comes nearest to, and the same letter elsewhere in the line. It says whether what differs is style or
+damage. It sees shapes and no words, so it cannot read what ought to be there. Bank and weights lie beside this file
+with their card; `python -m ops.train_glyphs` made them. It runs in NumPy.
 """
 
 from __future__ import annotations
@@ -10,137 +11,134 @@ from __future__ import annotations
 import importlib.resources
 import io
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from workers.checks.glyph_cut import SIDE, Floats, Tile
+from workers.checks.glyph_bank import LEVELS, Bank, Filled, filled, soft
+from workers.checks.glyph_cut import SIDE, Cut
+from workers.checks.glyph_strip import Floats
 
 WEIGHTS: Final = "glyph_weights.npz"
 CARD: Final = "glyph_weights.json"
 BATCH: Final = 128
-"""Letters in one pass: bounds memory to about 20 MB."""
-BANKED: Final = 24
-"""Side of a rendering in the bank, stretched to fill it, pixels."""
-EDGE: Final = 0.15
-"""Ink from which a pixel belongs to a letter's bounds."""
+"""Letters that go through the network at once: bounds memory to about 20 MB."""
 SHAPE: Final = 0.5
 """What a difference in proportions by a factor e costs against likeness: a 0 is an O but for them."""
-PLANES: Final = 3
-NUMBERS: Final = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Bank:
-    """Renderings of letters: which letter, which family of type, ink (n, 24, 24) 0 to 1, and log of width by height."""
-
-    letters: Sequence[str]
-    families: npt.NDArray[np.int64]
-    ink: Floats
-    aspects: Floats
-
-    def rows(self) -> Mapping[str, npt.NDArray[np.intp]]:
-        """The renderings of each letter."""
-        out: dict[str, list[int]] = {}
-        for row, letter in enumerate(self.letters):
-            out.setdefault(letter, []).append(row)
-        return {letter: np.array(rows) for letter, rows in out.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """A letter's ink within its bounds, stretched to a bank's size; its bounds in its tile, and their proportions."""
-
-    ink: Floats
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @property
-    def aspect(self) -> float:
-        """Log of width by height."""
-        return float(np.log(self.width / self.height))
-
-
-def filled(tile: Tile) -> Filled:
-    """A tile's ink, stretched. An empty tile is taken whole."""
-    inked = tile > EDGE
-    rows, cols = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    if not len(rows):
-        return Filled(np.zeros((BANKED, BANKED), np.float32), 0, 0, SIDE, SIDE)
-    top, left = int(rows[0]), int(cols[0])
-    height, width = int(rows[-1]) + 1 - top, int(cols[-1]) + 1 - left
-    part = np.ascontiguousarray(tile[top : top + height, left : left + width])
-    ink = np.asarray(cv2.resize(part, (BANKED, BANKED), interpolation=cv2.INTER_LINEAR), np.float32)
-    return Filled(ink, left, top, width, height)
-
-
-def _soft(ink: Floats) -> Floats:
-    """Blurred and of length 1, so that a product of two is their likeness: (n, 24, 24) to (n, 576)."""
-    blurred = [np.asarray(cv2.GaussianBlur(i, (0, 0), 1.2), np.float32).ravel() for i in ink]
-    flat = np.stack(blurred) if blurred else np.zeros((0, BANKED * BANKED), np.float32)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+COMPANY: Final = 2.0
+"""Weight of the other letters' likeness to a face against the letter's own, where the line's face is looked for."""
+MOST_COMPANY: Final = 40
+"""Letters of a line that are asked for its face and for the same letter, the first."""
+PLANES: Final = 4
+NUMBERS: Final = 11
 
 
 class GlyphNet:
-    """Bank and network. Thread-safe: it only reads."""
+    """Bank and network. Thread-safe: it only reads, but for a memory of renderings."""
 
     def __init__(self, bank: Bank, weights: Mapping[str, Floats]) -> None:
         self._bank, self._weights = bank, weights
-        self._rows = bank.rows()
-        self._soft = _soft(bank.ink)
 
     def knows(self, letter: str) -> bool:
         """Whether there are renderings of a letter."""
-        return letter in self._rows
+        return letter in self._bank.places
 
     def beside(
-        self, tiles: Floats, letters: Sequence[str], without: Sequence[Collection[int]] = ()
+        self, cuts: Sequence[Cut], lines: Sequence[int], without: Sequence[Collection[int]] = ()
     ) -> tuple[Floats, Floats]:
-        """Each tile beside its two nearest renderings (n, 32, 32, 3), and four numbers on their likeness.
+        """Each letter beside its three others (n, 32, 32, 4), and NUMBERS numbers on their likeness.
 
-        `without` names, for each tile, families of type that must not be looked at: in training its own.
-        Every letter must be known.
+        `lines` says which letters stand in one line. `without` names, for each letter, faces that must not be looked
+        at: in training those of its own family. Every letter must be known.
         """
-        planes = np.zeros((len(tiles), SIDE, SIDE, PLANES), np.float32)
-        numbers = np.zeros((len(tiles), NUMBERS), np.float32)
-        stretched = [filled(t) for t in tiles]
-        soft = _soft(np.stack([f.ink for f in stretched]))
-        for n, (tile, letter, own) in enumerate(zip(tiles, letters, stretched, strict=True)):
-            rows = self._rows[letter]
-            if without:
-                kept = rows[~np.isin(self._bank.families[rows], list(without[n]))]
-                rows = kept if len(kept) else rows
-            like = self._soft[rows] @ soft[n]
-            off = np.abs(self._bank.aspects[rows] - own.aspect)
-            order = np.argsort(-(like - SHAPE * np.minimum(off, 1.0)), kind="stable")
-            first, second = int(order[0]), int(order[min(1, len(order) - 1)])
-            planes[n, :, :, 0] = tile
-            for plane, row in ((1, first), (2, second)):
-                ink = cv2.resize(self._bank.ink[rows[row]], (own.width, own.height), interpolation=cv2.INTER_LINEAR)
-                planes[n, own.top : own.top + own.height, own.left : own.left + own.width, plane] = ink
-            numbers[n] = (like[first], like[second], off[first], min(2.0, abs(own.aspect)))
+        planes = np.zeros((len(cuts), SIDE, SIDE, PLANES), np.float32)
+        numbers = np.zeros((len(cuts), NUMBERS), np.float32)
+        places: dict[int, list[int]] = {}
+        for n, line in enumerate(lines):
+            places.setdefault(line, []).append(n)
+        for line in places.values():
+            for at in range(0, len(line), MOST_COMPANY):
+                some = line[at : at + MOST_COMPANY]
+                shut = [without[n] for n in some] if without else ()
+                planes[some], numbers[some] = self._line([cuts[n] for n in some], shut)
         return planes, numbers
 
-    def health(self, tiles: Floats, letters: Sequence[str]) -> Floats:
-        """0 malformed, or another letter, to 1 sound, of each tile (n, 32, 32). Every letter must be known."""
-        parts = [
-            self._judged(*self.beside(tiles[at : at + BATCH], letters[at : at + BATCH]))
-            for at in range(0, len(tiles), BATCH)
-        ]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+    def _line(self, cuts: Sequence[Cut], without: Sequence[Collection[int]]) -> tuple[Floats, Floats]:
+        own = [filled(c.tile) for c in cuts]
+        flat = soft(np.stack([f.ink for f in own]))
+        like, off = self._likeness([c.letter for c in cuts], own, flat)
+        for n, shut in enumerate(without):
+            like[n, list(shut)] = -1.0
+        score = like - SHAPE * np.minimum(off, 1.0)
+        # A letter that ran into another says little of the face.
+        clear = np.array([0.2 if c.joined or c.crowded else 1.0 for c in cuts], np.float32)
+        total = clear @ score
+        planes = np.zeros((len(cuts), SIDE, SIDE, PLANES), np.float32)
+        numbers = np.zeros((len(cuts), NUMBERS), np.float32)
+        twins = flat @ flat.T
+        for n, (cut, f) in enumerate(zip(cuts, own, strict=True)):
+            others = max(1e-6, float(clear.sum() - clear[n]))
+            company = (total - clear[n] * score[n]) / others if len(cuts) > 1 else np.zeros_like(total)
+            first = int(score[n].argmax())
+            styled = np.where(like[n] > -1, score[n] + COMPANY * company, -np.inf)
+            second = int(styled.argmax())
+            planes[n, :, :, 0] = cut.tile
+            self._put(planes[n, :, :, 1], f, self._bank.ink(cut.letter, first))
+            self._put(planes[n, :, :, 2], f, self._bank.ink(cut.letter, second))
+            same = [m for m, c in enumerate(cuts) if m != n and c.letter == cut.letter]
+            twin = same[int(twins[n, same].argmax())] if same else None
+            if twin is not None:
+                self._put(planes[n, :, :, 3], f, own[twin].ink)
+            numbers[n] = (
+                like[n, first],
+                off[n, first],
+                like[n, second],
+                min(2.0, off[n, second]),
+                company[second],
+                score[n, second] - company[second],
+                min(2.0, abs(f.aspect)),
+                0.0 if twin is None else float(twins[n, twin]),
+                float(cut.joined),
+                float(np.clip(np.log2(cut.height_px / 32), -2, 2)),
+                min(1.0, len(cuts) / 10),
+            )
+        return planes, numbers
 
-    def _judged(self, planes: Floats, numbers: Floats) -> Floats:
+    def _likeness(self, letters: Sequence[str], own: Sequence[Filled], flat: Floats) -> tuple[Floats, Floats]:
+        """Of each letter to it in each face, how far their log aspects lie apart; -1 and 2 where a face lacks it."""
+        like = np.full((len(letters), self._bank.faces), -1.0, np.float32)
+        off = np.full((len(letters), self._bank.faces), 2.0, np.float32)
+        for n, letter in enumerate(letters):
+            shapes = self._bank.of(letter)
+            like[n, shapes.faces] = shapes.soft @ flat[n]
+            off[n, shapes.faces] = np.abs(shapes.aspects - own[n].aspect)
+        return like, off
+
+    def _put(self, plane: Floats, own: Filled, ink: Floats) -> None:
+        """Ink stretched over a letter's bounds."""
+        there = plane[own.top : own.top + own.height, own.left : own.left + own.width]
+        there[:] = cv2.resize(ink, (own.width, own.height), interpolation=cv2.INTER_LINEAR)
+
+    def health(self, cuts: Sequence[Cut], lines: Sequence[int]) -> Floats:
+        """0 malformed, or another letter, to 1 sound, of each letter. Every letter must be known."""
+        if not cuts:
+            return np.zeros(0, np.float32)
+        planes, numbers = self.beside(cuts, lines)
+        rows = np.array([self._bank.places[c.letter] for c in cuts])
+        parts = [
+            self._judged(planes[at : at + BATCH], numbers[at : at + BATCH], rows[at : at + BATCH])
+            for at in range(0, len(cuts), BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def _judged(self, planes: Floats, numbers: Floats, letters: np.typing.NDArray[np.intp]) -> Floats:
         w = self._weights
         x = _convolved(planes, w["first.weight"], w["first.bias"], step=2)
         x = _pooled(_convolved(x, w["second.weight"], w["second.bias"]))
         x = _pooled(_convolved(x, w["third.weight"], w["third.bias"]))
-        x = np.concatenate([x.reshape(len(x), -1), numbers], axis=1)
+        x = np.concatenate([x.reshape(len(x), -1), numbers, w["letter.weight"][letters]], axis=1)
         x = np.maximum(x @ w["mix.weight"] + w["mix.bias"], 0)
         logit = (x @ w["out.weight"] + w["out.bias"])[:, 0]
         return (1 / (1 + np.exp(-np.clip(logit, -30, 30)))).astype(np.float32)
@@ -151,28 +149,33 @@ def _convolved(x: Floats, weight: Floats, bias: Floats, step: int = 1) -> Floats
     side = weight.shape[0]
     edge = side // 2
     padded = np.pad(x, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
-    seen = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))[:, ::step, ::step]
-    rows = seen.transpose(0, 1, 2, 4, 5, 3).reshape(-1, weight[..., 0].size)
-    out = rows @ weight.reshape(-1, weight.shape[3]) + bias
-    return np.maximum(out, 0).reshape(*seen.shape[:3], -1)
+    height, width = -(-x.shape[1] // step), -(-x.shape[2] // step)
+    out = np.tile(bias, (len(x) * height * width, 1))
+    # Row by row of the kernel: a third of the memory, and products large enough to be fast.
+    for dy in range(side):
+        seen = [padded[:, dy : dy + x.shape[1] : step, dx : dx + x.shape[2] : step] for dx in range(side)]
+        out += np.concatenate(seen, axis=3).reshape(len(out), -1) @ weight[dy].reshape(-1, weight.shape[3])
+    return np.maximum(out, 0, out=out).reshape(len(x), height, width, -1)
 
 
 def _pooled(x: Floats) -> Floats:
     """The greatest of each 2 x 2."""
-    n, height, width, channels = x.shape
-    return x.reshape(n, height // 2, 2, width // 2, 2, channels).max(axis=(2, 4))
+    return np.maximum(np.maximum(x[:, ::2, ::2], x[:, 1::2, ::2]), np.maximum(x[:, ::2, 1::2], x[:, 1::2, 1::2]))
 
 
-BANK: Final = ("bank.letters", "bank.families", "bank.ink", "bank.aspects")
+BANK: Final = ("bank.letters", "bank.rows", "bank.faces", "bank.ink", "bank.aspects")
 
 
 def loaded(data: bytes) -> GlyphNet:
     """The network of an .npz as ops.train_glyphs writes it."""
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        packed = file["bank.ink"]
+        ink = np.stack([packed >> 4, packed & LEVELS], axis=-1).reshape(len(packed), -1)
         bank = Bank(
             letters=[str(c) for c in file["bank.letters"]],
-            families=file["bank.families"].astype(np.int64),
-            ink=file["bank.ink"].astype(np.float32) / 15,
+            rows=file["bank.rows"].astype(np.int64),
+            face_of=file["bank.faces"].astype(np.int64),
+            levels=ink,
             aspects=file["bank.aspects"].astype(np.float32),
         )
         weights = {name: file[name].astype(np.float32) for name in list(file) if name not in BANK}

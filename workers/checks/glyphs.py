@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -30,22 +30,18 @@ class GlyphCheck:
         """A Glyph for each letter large enough to be judged, and `lowest`, `median` and `letters` over all of them.
 
         Words whose reader does not tell where its characters stand are not measured, nor letters of scripts that the
-        network never saw. Lettering that several looks read is measured in the first.
+        network never saw, nor those that could not be parted from their neighbours. Lettering that several looks read
+        is measured in the first.
         """
         if not isinstance(subject.image, Decoded):
             return NOTHING
-        net = self._net or shipped()
-        found = _letters(subject.image.pixels, subject.reads, net, self._most)
-        if not found:
+        glyphs = glyphs_of(subject.image.pixels, subject.reads, self._net, self._most)
+        if not glyphs:
             return NOTHING
-        health = net.health(np.stack([cut.tile for _, _, cut in found]), [cut.letter for _, _, cut in found])
-        glyphs = tuple(
-            Glyph(letter=cut.letter, reader=reader, word=word, place=cut.place, health=float(h), box=cut.box)
-            for (reader, word, cut), h in zip(found, health, strict=True)
-        )
+        health = [g.health for g in glyphs]
         return Findings(
             measurements=(
-                Measurement(check=self.name, name="lowest", value=float(health.min())),
+                Measurement(check=self.name, name="lowest", value=min(health)),
                 Measurement(check=self.name, name="median", value=float(np.median(health))),
                 Measurement(check=self.name, name="letters", value=float(len(glyphs))),
             ),
@@ -53,18 +49,39 @@ class GlyphCheck:
         )
 
 
-def _letters(pixels: Pixels, reads: tuple[TextRead, ...], net: GlyphNet, most: int) -> list[tuple[str, int, Cut]]:
+def glyphs_of(
+    pixels: Pixels, reads: Sequence[TextRead], net: GlyphNet | None = None, most: int = MOST
+) -> tuple[Glyph, ...]:
+    """The letters that were read and can be judged, each with its health; at most `most`, in reading order.
+
+    Letters cut off from a neighbour that they ran into help to judge the others, and are not judged.
+    """
+    net = net or shipped()
+    found = _letters(pixels, reads, net, most)
+    lines = list(dict.fromkeys((reader, word) for reader, word, _ in found))
+    health = net.health([cut for _, _, cut in found], [lines.index((r, w)) for r, w, _ in found])
+    return tuple(
+        Glyph(letter=cut.letter, reader=reader, word=word, place=cut.place, health=float(h), box=cut.box)
+        for (reader, word, cut), h in zip(found, health, strict=True)
+        if not cut.joined
+    )
+
+
+def _letters(pixels: Pixels, reads: Sequence[TextRead], net: GlyphNet, most: int) -> list[tuple[str, int, Cut]]:
     """Reader, number of the word, and the letter, of all that can be judged."""
     out: list[tuple[str, int, Cut]] = []
     for reader, number, word in _words(reads):
-        cuts = [c for c in letters_of(pixels, word) if c.height_px >= SMALLEST_PX and net.knows(c.letter)]
-        out += [(reader, number, cut) for cut in cuts]
+        out += [(reader, number, cut) for cut in letters_of(pixels, word) if _judged(cut, net)]
         if len(out) >= most:
             break
     return out[:most]
 
 
-def _words(reads: tuple[TextRead, ...]) -> Iterator[tuple[str, int, Word]]:
+def _judged(cut: Cut, net: GlyphNet) -> bool:
+    return cut.height_px >= SMALLEST_PX and not cut.crowded and net.knows(cut.letter)
+
+
+def _words(reads: Sequence[TextRead]) -> Iterator[tuple[str, int, Word]]:
     seen: list[Word] = []
     for read in reads:
         fresh: list[Word] = []

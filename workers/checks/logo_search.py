@@ -124,7 +124,8 @@ def edges(pixels: Pixels) -> Plane:
     planes = pixels.astype(np.float32)
     across = CV.Sobel(planes, CV.CV_32F, 1, 0, ksize=3)
     down = CV.Sobel(planes, CV.CV_32F, 0, 1, ksize=3)
-    slope = np.sqrt(across**2 + down**2).max(axis=2) / 8
+    # The root once, of the steepest, and channel by channel: along three of them it takes five times as long.
+    slope = np.sqrt(np.maximum.reduce(CV.split(across * across + down * down))) / 8
     return np.minimum(slope / EDGE_CAP * 2, 1).astype(np.float32)
 
 

@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.events import Box, Region, RegionKind
+from workers.checks.aesthetic import reduced
 from workers.checks.logo_search import edges, shrunk
 from workers.checks.palette import main_colours
 from workers.checks.port import Pixels
-from workers.colour import Floats, srgb_to_lab
+from workers.colour import Floats
 
 CV: Final = cast("Any", cv2)
 """Its stubs know neither the kinds of numbers in an array nor that a mask may be None."""
@@ -74,11 +75,13 @@ class Found:
 
 def marks(pixels: Pixels, known: Sequence[Sequence[float]], check: str) -> tuple[Region, ...]:
     """Regions that look like marks, surest first; `known` are corners of lettering and logos, in pixels."""
-    small, factor = shrunk(pixels, SIDE / max(pixels.shape[:2]))
+    half = reduced(pixels)  # by a whole factor first, which is quick
+    small, _ = shrunk(half, SIDE / max(half.shape[:2]))
+    factor = small.shape[1] / pixels.shape[1]
     slopes = edges(small)
     drawn = (slopes > EDGE).astype(np.uint8)
     free = _free(drawn.shape, known, factor)
-    lab = srgb_to_lab(small)
+    lab: Floats = np.asarray(CV.cvtColor(small.astype(np.float32) / 255, CV.COLOR_RGB2LAB), dtype=np.float64)
     alone = [f for box in _pieces(drawn) if (f := _standing(lab, drawn, free, box)) is not None]
     if len(alone) > ALIKE_MAX:
         return ()

@@ -121,10 +121,13 @@ def main_colours(lab: Floats) -> tuple[Floats, Floats]:
     centres = np.array(starts[1:] or starts)
     owner = np.full(len(lab), -1)
     for _ in range(ROUNDS):
-        now = ((lab[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1)
+        # Nearest is where |c|² - 2 x·c is least; |x|² is the same for all.
+        now = ((centres**2).sum(axis=1) - 2 * lab @ centres.T).argmin(axis=1)
         if (now == owner).all():
             break
         owner = now
-        centres = np.array([lab[owner == k].mean(axis=0) if (owner == k).any() else c for k, c in enumerate(centres)])
+        counts = np.bincount(owner, minlength=len(centres))
+        sums = np.array([np.bincount(owner, weights=plane, minlength=len(centres)) for plane in lab.T]).T
+        centres = np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], centres)
     shares = np.bincount(owner, minlength=len(centres)) / len(lab)
     return centres, shares

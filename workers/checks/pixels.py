@@ -11,18 +11,25 @@ above 25 for white noise alone and under 10 for posters. Noise laid over a poste
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final, cast
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from schemas.events import Measurement
 from workers.checks.port import NOTHING, Decoded, Findings, Pixels, Subject
 
+CV: Final = cast("Any", cv2)
+"""Its stubs do not know the kinds of numbers in an array."""
+
 Plane = npt.NDArray[np.float32]
 """One plane, shape (height, width), levels 0 to 255."""
 
-LUMA: Final = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+Plane8 = npt.NDArray[np.uint8]
+"""One channel, shape (height, width)."""
+
+LUMA: Final = (0.2126, 0.7152, 0.0722)
 """Rec. 709 weights, on gamma-coded values: a statistic, not a photometric luminance."""
 BLOCKS: Final = 24
 """Blocks along the longer side for the correlation: coarser than the 8-pixel grid of a VAE."""
@@ -34,6 +41,9 @@ CALM_STD: Final = 6.0
 """A block is calm where its luma deviates by at most this many levels: grain of a flat area, after JPEG too."""
 CORNER_LEVELS: Final = 12
 """How near to 0 or 255 every channel must be to stand at a corner of the RGB cube."""
+LINES: Final = 256
+"""Grain is taken of about as many rows, evenly spread, each beside its neighbours: their median moves by no more than
+a hundredth of a level."""
 SIDE: Final = 1024
 """Pixel statistics look at every n-th pixel of larger pictures; noise stays noise when thinned."""
 
@@ -48,10 +58,11 @@ class BlankCheck:
         if not isinstance(subject.image, Decoded):
             return NOTHING
         plane = luma(thinned(subject.image.pixels))
+        mean, deviation = CV.meanStdDev(plane)
         return Findings(
             measurements=(
-                Measurement(check=self.name, name="luma_mean", value=float(plane.mean())),
-                Measurement(check=self.name, name="luma_std", value=float(plane.std())),
+                Measurement(check=self.name, name="luma_mean", value=float(mean[0, 0])),
+                Measurement(check=self.name, name="luma_std", value=float(deviation[0, 0])),
                 Measurement(check=self.name, name="flat_share", value=flat_share(plane)),
             )
         )
@@ -81,21 +92,31 @@ class NoiseCheck:
 def thinned(pixels: Pixels) -> Pixels:
     """Every n-th pixel, so that the long side is at most 1024: keeps the levels, where scaling would smooth."""
     step = -(-max(pixels.shape[:2]) // SIDE)
-    return pixels[::step, ::step]
+    return np.ascontiguousarray(pixels[::step, ::step])
 
 
 def luma(pixels: Pixels) -> Plane:
     """Rec. 709 luma in levels 0 to 255."""
-    return (pixels.astype(np.float32) @ LUMA).astype(np.float32)
+    red, green, blue = channels(pixels)
+    both = CV.addWeighted(red, LUMA[0], green, LUMA[1], 0, dtype=CV.CV_32F)
+    return np.asarray(CV.scaleAdd(blue.astype(np.float32), LUMA[2], both), dtype=np.float32)
+
+
+def channels(pixels: Pixels) -> tuple[Plane8, Plane8, Plane8]:
+    """Red, green and blue, each by itself in memory: work along three of them takes a tenth of the time."""
+    red, green, blue = CV.split(np.ascontiguousarray(pixels))
+    return red, green, blue
+
+
+def flat(plane: Plane) -> npt.NDArray[np.bool_]:
+    """Where a pixel equals its right and lower neighbours within two levels; one row and one column fewer."""
+    across, down = CV.absdiff(plane[:-1, 1:], plane[:-1, :-1]), CV.absdiff(plane[1:, :-1], plane[:-1, :-1])
+    return np.asarray(np.maximum(across, down) <= FLAT_LEVELS)
 
 
 def flat_share(plane: Plane) -> float:
     """Share of pixels that equal their right and lower neighbours within two levels; 1 for a single pixel."""
-    if min(plane.shape) < 2:
-        return 1.0
-    right = np.abs(np.diff(plane, axis=1))[:-1] <= FLAT_LEVELS
-    below = np.abs(np.diff(plane, axis=0))[:, :-1] <= FLAT_LEVELS
-    return float((right & below).mean())
+    return 1.0 if min(plane.shape) < 2 else float(flat(plane).mean())
 
 
 def calm_share(plane: Plane) -> float:
@@ -103,8 +124,10 @@ def calm_share(plane: Plane) -> float:
     rows, columns = plane.shape[0] // CALM_BLOCK, plane.shape[1] // CALM_BLOCK
     if rows < 1 or columns < 1:
         return 1.0
-    cut = plane[: rows * CALM_BLOCK, : columns * CALM_BLOCK].reshape(rows, CALM_BLOCK, columns, CALM_BLOCK)
-    return float((cut.std(axis=(1, 3)) <= CALM_STD).mean())
+    # About the middle of the picture, so that squares keep their digits.
+    cut = plane[: rows * CALM_BLOCK, : columns * CALM_BLOCK] - np.float32(plane.mean())
+    mean, squares = (CV.resize(p, (columns, rows), interpolation=CV.INTER_AREA) for p in (cut, cut * cut))
+    return float((squares - mean * mean <= CALM_STD**2).mean())
 
 
 def block_correlation(plane: Plane) -> float:
@@ -117,7 +140,8 @@ def block_correlation(plane: Plane) -> float:
     rows, columns = plane.shape[0] // size, plane.shape[1] // size
     if rows < 2 or columns < 2:
         return 1.0
-    blocks = plane[: rows * size, : columns * size].reshape(rows, size, columns, size).mean(axis=(1, 3))
+    cut = plane[: rows * size, : columns * size]
+    blocks = np.asarray(CV.resize(cut, (columns, rows), interpolation=CV.INTER_AREA), dtype=np.float64)
     first = np.concatenate([blocks[:, :-1].ravel(), blocks[:-1].ravel()])
     second = np.concatenate([blocks[:, 1:].ravel(), blocks[1:].ravel()])
     if first.std() < 1e-3 or second.std() < 1e-3:
@@ -127,10 +151,11 @@ def block_correlation(plane: Plane) -> float:
 
 def corner_share(pixels: Pixels) -> float:
     """Share of pixels at one of the six coloured corners of the RGB cube; black and white do not count."""
-    low, high = pixels <= CORNER_LEVELS, pixels >= 255 - CORNER_LEVELS
-    corner = (low | high).all(axis=2)
-    coloured = low.any(axis=2) & high.any(axis=2)
-    return float((corner & coloured).mean())
+    ends = np.zeros(256, dtype=np.uint8)
+    ends[: CORNER_LEVELS + 1], ends[-CORNER_LEVELS - 1 :] = 1, 2
+    planes = channels(CV.LUT(pixels, ends))
+    coloured = (np.minimum.reduce(planes) > 0) & (np.bitwise_or.reduce(planes) == 3)
+    return np.count_nonzero(coloured) / coloured.size
 
 
 def luma_deviation(plane: Plane) -> float:
@@ -140,5 +165,7 @@ def luma_deviation(plane: Plane) -> float:
     """
     if min(plane.shape) < 3:
         return 0.0
-    around = (plane[:-2, 1:-1] + plane[2:, 1:-1] + plane[1:-1, :-2] + plane[1:-1, 2:]) / 4
-    return float(np.median(np.abs(plane[1:-1, 1:-1] - around)))
+    step = max(1, (plane.shape[0] - 2) // LINES)
+    above, own, below = plane[:-2:step], plane[1:-1:step], plane[2::step]
+    around = (above[:, 1:-1] + below[:, 1:-1] + own[:, :-2] + own[:, 2:]) / 4
+    return float(np.median(np.abs(own[:, 1:-1] - around)))

@@ -59,7 +59,7 @@ class ViewReader:
         started = time.perf_counter()
         plain = next((r.words for r in scene.reads if r.reader == FIRST), None)
         if plain is None:
-            (plain,) = look(self._models, [scene.pixels], side=READ_SIDE, box_threshold=0.5)
+            (plain,) = look(self._models, [scene.pixels])
         small = scaled_down(scene.pixels, READ_SIDE)
         scale = (np.array(scene.pixels.shape[1::-1]) / np.array(small.shape[1::-1])).astype(np.float32)
         found = [

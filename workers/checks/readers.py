@@ -13,11 +13,13 @@ from workers.checks.reader_views import View, ViewReader
 from workers.checks.reader_vision import open_vision_reader
 from workers.checks.text_models import TextModels
 from workers.checks.view_curve import curve
+from workers.checks.view_plane import plane
 from workers.checks.views import contrast, padded, tiles, turned
 from workers.checks.vision import Vision
 
 VIEWS: Final[Mapping[str, View]] = {
     "rapidocr@curve": curve,
+    "rapidocr@plane": plane,
     "rapidocr@turned": turned,
     "rapidocr@padded": padded,
     "rapidocr@contrast": contrast,

@@ -15,11 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.events import Measurement
-from workers.checks.pixels import Plane, luma
+from workers.checks.pixels import Plane, channels, luma
 from workers.checks.port import NOTHING, Decoded, Findings, Pixels, Subject
 
 LINES: Final = 192
 """Rows and columns looked at, evenly spread: a band crosses many of them."""
+CLIPPED_LINES: Final = 512
+"""Rows looked at for clipping, evenly spread."""
 RUN: Final = 8
 """Least length of a plateau, pixels at full size: shorter ones melt together in the eye."""
 STEP: Final = (2.0, 24.0)
@@ -56,20 +58,21 @@ class TonesCheck:
 
 def gradients(plane: Plane) -> tuple[float, float]:
     """Share of a luma plane that lies in gradients, and in stepped ones: the larger of along rows and columns."""
-    found = [_along(plane[_chosen(plane.shape[0])]), _along(plane.T[_chosen(plane.shape[1])])]
+    found = [_along(plane[_chosen(plane.shape[0])]), _along(np.ascontiguousarray(plane[:, _chosen(plane.shape[1])].T))]
     return max(found, key=lambda f: (f[1], f[0]))
 
 
 def clipped_share(pixels: Pixels) -> float:
     """Share of pixels with a channel at its end, in places that are not plain: their other channels still vary."""
-    high, low = pixels >= WHITE, pixels <= BLACK
-    whole = np.logical_and.reduce(high, axis=2) | np.logical_and.reduce(low, axis=2)
-    ended = np.logical_or.reduce(high | low, axis=2) & ~whole
-    if min(ended.shape) < 2:
+    if min(pixels.shape[:2]) < 2:
         return 0.0
+    planes = channels(pixels[:: max(1, pixels.shape[0] // CLIPPED_LINES)])
+    least, most = np.minimum.reduce(planes), np.maximum.reduce(planes)
+    whole = (least >= WHITE) | (most <= BLACK)
+    ended = ((most >= WHITE) | (least <= BLACK)) & ~whole
     # A plain area of pure red stands at the end too, and was meant.
-    moving: npt.NDArray[np.bool_] = np.logical_or.reduce(np.diff(pixels[:-1].astype(np.int16), axis=1) != 0, axis=2)
-    return np.count_nonzero(ended[:-1, :-1] & moving) / moving.size
+    moving = np.bitwise_or.reduce([c[:, 1:] ^ c[:, :-1] for c in planes]) > 0
+    return np.count_nonzero(ended[:, :-1] & moving) / moving.size
 
 
 def _chosen(count: int) -> slice:
@@ -81,8 +84,9 @@ def _along(lines: Plane) -> tuple[float, float]:
     if lines.shape[1] < 2:
         return 0.0, 0.0
     # A line ends with a jump, so that its last plateau is not joined to the next line's first.
-    jump = np.full((lines.shape[0], 1), 1e4, dtype=np.float32)
-    step = np.concatenate([np.diff(lines, axis=1), jump], axis=1).ravel()
+    step = np.full(lines.shape, 1e4, dtype=np.float32)
+    np.subtract(lines[:, 1:], lines[:, :-1], out=step[:, :-1])
+    step = step.ravel()
     at = np.flatnonzero(np.abs(step) > 0.25)
     size = step[at]
     length = np.diff(at, prepend=-1)
@@ -103,7 +107,7 @@ def _along(lines: Plane) -> tuple[float, float]:
 def _runs(flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """For each true flag how many stand together, 0 for false ones."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    size = edges[1::2] - edges[::2]
     out = np.zeros(len(flags), dtype=np.int64)
-    for start, stop in zip(edges[::2], edges[1::2], strict=True):
-        out[start:stop] = stop - start
+    out[flags] = np.repeat(size, size)
     return out

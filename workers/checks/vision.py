@@ -11,10 +11,12 @@ import asyncio
 import base64
 import io
 import ipaddress
+import ssl
 import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -73,10 +75,11 @@ class Vision:
     """One endpoint and model. Safe to share between threads: each question has its own connection.
 
     `answer` is what response_format asks for: json_schema, json_object or text. `private` allows plain http to private
-    addresses. Its text form holds no key.
+    addresses. `tls` holds the authorities that are trusted. Its text form holds no key.
     """
 
     host: Host = field(repr=False)
+    tls: ssl.SSLContext = field(repr=False)
     model: str
     answer: str
     seed: int
@@ -154,7 +157,7 @@ class Vision:
         end = asyncio.get_running_loop().time() + self.host.timeout_s
         job_id = job_id or str(structlog.contextvars.get_contextvars().get("job_id", ""))
         host, headers = await self._target()
-        async with hosted_http.client(httpx.create_ssl_context(trust_env=False)) as client:
+        async with hosted_http.client(self.tls) as client:
             talk = Talk(host=host, client=client, slots=_Free(), job_id=job_id, end=end)
             return await talk.ask(
                 "/chat/completions",
@@ -167,7 +170,7 @@ class Vision:
         host, headers = await self._target()
         async with (
             asyncio.timeout(PROBE_S),
-            hosted_http.client(httpx.create_ssl_context(trust_env=False)) as client,
+            hosted_http.client(self.tls) as client,
             client.stream("GET", host.url + "/models", headers=headers) as response,
         ):
             body = bytearray()
@@ -215,6 +218,7 @@ def open_vision(settings: Settings, resolver: Resolve = hosted_links.resolve) ->
     if not settings.vision_model:
         raise BadConfig("PRESSCHECK_VISION_URL is set and PRESSCHECK_VISION_MODEL is not", mend="name the model there")
     return Vision(
+        tls=_tls(settings.vision_ca_file),
         host=_host(url, settings.vision_api_key, settings.vision_timeout_s, resolver),
         model=settings.vision_model,
         answer=settings.vision_answer,
@@ -248,6 +252,19 @@ def _host(url: httpx.URL, key: SecretStr, timeout_s: float, resolver: Resolve) -
         timeout_s=timeout_s,
         resolver=resolver,
     )
+
+
+def _tls(authority: Path | None) -> ssl.SSLContext:
+    """Raises BadConfig for a file that holds no certificate."""
+    if authority is None:
+        return httpx.create_ssl_context(trust_env=False)
+    try:
+        return ssl.create_default_context(cafile=str(authority))
+    except (OSError, ssl.SSLError) as e:
+        raise BadConfig(
+            f"PRESSCHECK_VISION_CA_FILE: {authority} holds no certificate that can be read ({type(e).__name__})",
+            mend="name the PEM file of the authority that signed the endpoint's certificate",
+        ) from None
 
 
 def _is_near(address: Address, *, private: bool) -> bool:

@@ -19,23 +19,35 @@ Point = tuple[float, float]
 
 
 class Canvas:
-    """Draws in units where the shorter side is 1; x runs to `w`, y down to `h`."""
+    """Draws in units where the shorter side is 1; x runs to `w`, y down to `h`.
 
-    def __init__(self, width: int, height: int, ground: RGB) -> None:
+    A `zoom` above 1 shows a part of that; `across` and `down`, 0 to 1, say which.
+    """
+
+    def __init__(
+        self, width: int, height: int, ground: RGB, *, zoom: float = 1.0, across: float = 0.0, down: float = 0.0
+    ) -> None:
         self._size = (width, height)
         shrink = min(1.0, DRAWN_PIXELS / max(width, height))
         drawn = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-        self._unit = SCALE * min(drawn)
+        self._unit = SCALE * min(drawn) * zoom
         self.w, self.h = drawn[0] / min(drawn), drawn[1] / min(drawn)
+        self._left, self._top = across * self.w * (1 - 1 / zoom), down * self.h * (1 - 1 / zoom)
         self._image = Image.new("RGB", (drawn[0] * SCALE, drawn[1] * SCALE), ground)
         self._draw = ImageDraw.Draw(self._image)
 
     def _points(self, points: Sequence[Point]) -> list[Point]:
-        return [(x * self._unit, y * self._unit) for x, y in points]
+        return [((x - self._left) * self._unit, (y - self._top) * self._unit) for x, y in points]
+
+    def _around(self, x: float, y: float, rx: float, ry: float) -> tuple[Point, Point]:
+        """Corners of the box with this centre, pixels."""
+        first, last = self._points(((x - rx, y - ry), (x + rx, y + ry)))
+        return first, last
 
     def gradient(self, top: RGB, bottom: RGB, *, y0: float = 0.0, y1: float | None = None) -> None:
         """A vertical blend over the rows y0..y1."""
-        first, last = round(y0 * self._unit), round((self.h if y1 is None else y1) * self._unit)
+        ends = self._points(((0.0, y0), (0.0, self.h if y1 is None else y1)))
+        first, last = (round(y) for _, y in ends)
         if last <= first:
             return
         share = np.linspace(0.0, 1.0, last - first)[:, None]
@@ -53,19 +65,15 @@ class Canvas:
 
     def oval(self, x: float, y: float, rx: float, ry: float, fill: RGB) -> None:
         """A filled ellipse by centre and radii."""
-        u = self._unit
-        self._draw.ellipse(((x - rx) * u, (y - ry) * u, (x + rx) * u, (y + ry) * u), fill=fill)
+        self._draw.ellipse(self._around(x, y, rx, ry), fill=fill)
 
     def ring(self, x: float, y: float, r: float, width: float, fill: RGB) -> None:
         """A circle's outline."""
-        u = self._unit
-        box = ((x - r) * u, (y - r) * u, (x + r) * u, (y + r) * u)
-        self._draw.ellipse(box, outline=fill, width=max(1, round(width * u)))
+        self._draw.ellipse(self._around(x, y, r, r), outline=fill, width=max(1, round(width * self._unit)))
 
     def box(self, x0: float, y0: float, x1: float, y1: float, fill: RGB, radius: float = 0.0) -> None:
         """A filled rectangle, its corners rounded by a radius."""
-        u = self._unit
-        self._draw.rounded_rectangle((x0 * u, y0 * u, x1 * u, y1 * u), radius=radius * u, fill=fill)
+        self._draw.rounded_rectangle(self._points(((x0, y0), (x1, y1))), radius=radius * self._unit, fill=fill)
 
     def line(self, points: Sequence[Point], width: float, fill: RGB) -> None:
         """A line with round joins and ends."""
@@ -76,8 +84,7 @@ class Canvas:
 
     def pie(self, x: float, y: float, r: float, start: float, end: float, fill: RGB) -> None:
         """A slice of a disc, angles in degrees clockwise from three o'clock."""
-        u = self._unit
-        self._draw.pieslice(((x - r) * u, (y - r) * u, (x + r) * u, (y + r) * u), start, end, fill=fill)
+        self._draw.pieslice(self._around(x, y, r, r), start, end, fill=fill)
 
     def glow(self, x: float, y: float, r: float, fill: RGB, strength: float) -> None:
         """A soft round light (or shadow) that fades to nothing at the radius; strength 0..1."""
@@ -88,7 +95,8 @@ class Canvas:
         u = self._unit
         size = (max(2, round(2 * rx * u)), max(2, round(2 * ry * u)))
         mask = _falloff(strength).resize(size, Image.Resampling.BILINEAR)
-        self._image.paste(fill, (round((x - rx) * u), round((y - ry) * u)), mask)
+        corner, _ = self._around(x, y, rx, ry)
+        self._image.paste(fill, (round(corner[0]), round(corner[1])), mask)
 
     def finish(self) -> Image.Image:
         """The picture, RGB, in the size that was asked for."""

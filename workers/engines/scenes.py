@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from workers.engines import landscapes, still_life
 from workers.engines.canvas import Canvas
@@ -16,6 +16,8 @@ from workers.engines.palette import Palette
 
 Scene = Callable[[Canvas, Mood], None]
 
+NEAREST: Final = 1.35
+"""How much larger a scene is drawn at most than it is laid out."""
 _DARK: Final = re.compile(r"\b(night|stars?|dark|evening|storm|moon|slate|black|late)\b", re.IGNORECASE)
 
 # The first scene that a prompt has a word of wins, so the narrow ones stand first.
@@ -46,7 +48,8 @@ _ANY: Final[tuple[Scene, ...]] = (
 def draw(prompt: str, size: tuple[int, int], palette: Palette, seed: int, *, leave_room: bool = False) -> Image.Image:
     """The scene a prompt names, RGB, in a size (width, height; pixels); the same arguments give the same pixels.
 
-    With `leave_room` the upper part stays calm for text or a logo.
+    With `leave_room` the upper part stays calm for text or a logo. Another seed shows the scene from elsewhere: nearer
+    or farther, moved, half of the time mirrored, so that two jobs of one prompt do not get the same picture.
     """
     mood = Mood(
         palette=palette,
@@ -55,9 +58,12 @@ def draw(prompt: str, size: tuple[int, int], palette: Palette, seed: int, *, lea
         words=prompt,
         rng=np.random.default_rng(seed),
     )
-    canvas = Canvas(*size, mood.ground())
+    view = np.random.default_rng([seed, 1])  # apart from the scene's own, which draws as it did
+    zoom, across, down = view.uniform(1.0, NEAREST), view.uniform(), view.uniform(0.0, 0.5 if leave_room else 1.0)
+    canvas = Canvas(*size, mood.ground(), zoom=float(zoom), across=float(across), down=float(down))
     choose(prompt, seed)(canvas, mood)
-    return canvas.finish()
+    seen = canvas.finish()
+    return ImageOps.mirror(seen) if view.uniform() < 0.5 else seen
 
 
 def choose(prompt: str, seed: int) -> Scene:

@@ -22,12 +22,13 @@ def _backdrop(canvas: Canvas, mood: Mood, table: float) -> None:
 
 def cup(canvas: Canvas, mood: Mood) -> None:
     """A cup on a saucer with steam; three cups where asked."""
-    table = canvas.h * 0.80
+    table = canvas.h * mood.pick(0.76, 0.82)
     _backdrop(canvas, mood, table)
     many = 3 if mood.says("three|cups") else 1
-    size = 0.155 if many == 3 else 0.235
+    size = (0.155 if many == 3 else 0.235) * mood.pick(0.85, 1.1)
+    middle = canvas.w * mood.pick(0.45, 0.55)
     for i in range(many):
-        x = canvas.w * 0.5 + (i - (many - 1) / 2) * size * 2.05
+        x = middle + (i - (many - 1) / 2) * size * 2.05
         _cup(canvas, mood, x, table + 0.055, size, i)
 
 
@@ -75,9 +76,9 @@ def _cup(canvas: Canvas, mood: Mood, x: float, y: float, s: float, index: int) -
 
 def vessel(canvas: Canvas, mood: Mood) -> None:
     """A bottle, jug or kettle on a plinth, lit from the left, with a soft shadow."""
-    table = canvas.h * 0.78
+    table = canvas.h * mood.pick(0.74, 0.82)
     _backdrop(canvas, mood, table)
-    x, base = canvas.w * 0.5, table + 0.02
+    x, base = canvas.w * mood.pick(0.4, 0.6), table + 0.02
     plinth = mix(mood.palette.paper, mood.palette.accent(1), 0.30)
     canvas.soft_oval(x + 0.06, base + 0.13, 0.46, 0.07, mood.palette.ink, 0.4)
     canvas.oval(x, base + 0.11, 0.30, 0.06, mix(plinth, mood.palette.ink, 0.25))
@@ -99,7 +100,8 @@ def vessel(canvas: Canvas, mood: Mood) -> None:
             (0.10, 0.035),
         ]
     )
-    _turned(canvas, x, base, half, body, mood)
+    stout = mood.pick(0.8, 1.15)
+    _turned(canvas, x, base, [(wide * stout, high) for wide, high in half], body, mood)
     if round_one:
         canvas.line(
             curve([(x + 0.11, base - 0.30), (x + 0.25, base - 0.26), (x + 0.22, base - 0.12), (x + 0.14, base - 0.09)]),
@@ -108,11 +110,11 @@ def vessel(canvas: Canvas, mood: Mood) -> None:
         )
         canvas.oval(x, base - 0.42, 0.05, 0.014, mix(body, mood.palette.ink, 0.5))
     else:
-        canvas.box(x - 0.042, base - 0.555, x + 0.042, base - 0.485, mood.palette.ink, 0.012)
-        canvas.box(
-            x - 0.1155, base - 0.22, x + 0.1155, base - 0.07, mix(mood.palette.paper, mood.palette.accent(1), 0.12)
-        )
-        canvas.box(x - 0.1155, base - 0.10, x + 0.1155, base - 0.085, mood.palette.accent(1))
+        canvas.box(x - 0.042 * stout, base - 0.555, x + 0.042 * stout, base - 0.485, mood.palette.ink, 0.012)
+        half_label = 0.1155 * stout
+        paper = mix(mood.palette.paper, mood.palette.accent(1), 0.12)
+        canvas.box(x - half_label, base - 0.22, x + half_label, base - 0.07, paper)
+        canvas.box(x - half_label, base - 0.10, x + half_label, base - 0.085, mood.palette.accent(1))
         canvas.disc(x - 0.01, base - 0.165, 0.026, mood.palette.accent(1))
 
 

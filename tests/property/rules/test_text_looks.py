@@ -200,7 +200,7 @@ def test_any_readings_are_judged_and_every_wanted_letter_is_told_once(
     if not likely:
         return
     without = judge_text(reads, request, LIMITS, HEIGHT)
-    assert bool(without.defects or without.doubts) == bool(finding.defects or finding.doubts)
+    assert bool(without.defects or without.doubts) <= bool(finding.defects or finding.doubts)
 
 
 def _holds(letter: Letter) -> None:

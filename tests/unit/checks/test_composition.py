@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFilter
 from schemas.events import RegionKind, TextRead, Word
 from tests.corpus import Kind, draw, rendering_for, request_for
 from workers.checks.composition import CompositionCheck, edge_width
-from workers.checks.marks import marks
 from workers.checks.port import NOTHING, Broken, Decoded, Findings, Pixels, Subject
+from workers.checks.registry import CHECKS
 
 
 def findings(pixels: Pixels, *reads: TextRead) -> Findings:
@@ -41,7 +41,7 @@ def test_blur_widens_edges(seed: int):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_wash_narrows_the_range(seed: int):
     washed = (poster(seed) * 0.1 + 120).astype(np.uint8)
-    assert numbers(washed)["luma_range"] < 0.15 < numbers(poster(seed))["luma_range"]
+    assert numbers(washed)["lightness_range"] < 0.15 < numbers(poster(seed))["lightness_range"]
 
 
 def test_the_subject_is_boxed_where_it_stands():
@@ -72,9 +72,25 @@ def test_an_even_picture_has_no_edges_and_its_subject_is_the_whole():
     for shape in ((64, 64, 3), (3, 5, 3), (1, 1, 3), (9, 400, 3)):
         even = np.full(shape, 90, dtype=np.uint8)
         got = numbers(even)
-        assert (got["edge_width_px"], got["luma_range"]) == (0, 0)
+        assert (got["edge_width_px"], got["lightness_range"]) == (0, 0)
         assert (got["subject_x"], got["subject_y"], got["subject_share"]) == (0.5, 0.5, 1)
     assert edge_width(np.full((64, 64), 90, dtype=np.float32)) == 0
+
+
+def test_an_empty_ground_has_no_subject():
+    rng = np.random.default_rng(8)
+    sky = np.repeat(np.linspace(90, 130, 512)[:, None], 512, axis=1)[:, :, None] + rng.normal(0, 2, (512, 512, 3))
+    for ground in (sky, rng.normal(200, 4, (512, 512, 3))):
+        seen = findings(np.clip(ground, 0, 255).astype(np.uint8))
+        assert seen.regions == ()
+        assert {m.value for m in seen.measurements if m.name in {"subject_x", "subject_y"}} == {0.5}
+
+
+def test_faint_lettering_spans_as_much_on_black_as_on_white():
+    for paper, ink in ((0, 38), (255, 209)):  # a contrast of 1.5 each
+        page = np.full((512, 512, 3), paper, dtype=np.uint8)
+        page[200:300, 100:400] = ink
+        assert 0.13 < numbers(page)["lightness_range"] < 0.2
 
 
 def test_what_did_not_decode_is_not_measured():
@@ -82,12 +98,16 @@ def test_what_did_not_decode_is_not_measured():
     assert CompositionCheck().measure(subject) is NOTHING
 
 
-def test_composition_and_marks_take_little_time():
-    pixels = poster(5, side=1024)
+def test_all_checks_that_look_at_pixels_take_little_time():
+    """They take 0.09 s together; what else runs on the machine is not ours to measure, so twice as much is allowed."""
+    image = Decoded(pixels=poster(5, side=1024), media_type="image/png")
+    subject = Subject(
+        data=b"", image=image, request=request_for(()), rendering=rendering_for(b""), palette=("#20302a", "#e9e4d8")
+    )
     best_s = float("inf")
-    for _ in range(5):  # the best of several: other work on the machine is not ours to measure
+    for _ in range(5):
         began_s = time.thread_time()
-        findings(pixels)
-        marks(pixels, (), "logo")
+        for name in ("blank", "noise", "palette", "tones", "duplicate", "composition", "logo", "aesthetic"):
+            CHECKS[name].measure(subject)
         best_s = min(best_s, time.thread_time() - began_s)
-    assert best_s < 0.15
+    assert best_s < 0.2

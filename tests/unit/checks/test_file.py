@@ -133,6 +133,29 @@ def test_more_pixels_than_any_job_may_ask_for_are_refused_unread(kind: str, reas
     assert reason in got.reason
 
 
+def bomb() -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "value"),
+    [
+        (b"", "size_bytes", 0),
+        (b"a page of text", "known", 0),
+        (encoded(POSTER, "PNG")[:-4], "ends", 0),
+        (encoded(POSTER, "GIF", save_all=True, append_images=[POSTER.rotate(180)]), "frames", 2),
+        (bomb(), "too_large", 1),
+    ],
+)
+def test_why_a_file_does_not_decode_is_a_number_too(data: bytes, name: str, value: float) -> None:
+    found = numbers(data)
+    assert (found["decodes"], found[name]) == (0, value)
+
+
 def test_how_colours_are_stored_is_measured() -> None:
     grey16 = Image.fromarray(np.linspace(0, 65535, 64, dtype=np.uint16)[None].repeat(32, axis=0))
     assert numbers(encoded(grey16, "PNG"))["bits"] == 16

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -66,11 +67,48 @@ def test_centres_that_are_a_little_off_change_nothing():
     assert alike(letters_of(pixels, moved), letters_of(pixels, word)) > 0.99
 
 
-def test_touching_letters_are_cut_between_their_centres():
+def test_touching_letters_are_cut_between_their_centres_and_say_so():
     pixels, word = drawn()
-    joined = pixels.copy()
-    joined[75:80, 45:250] = 0
-    assert "".join(c.letter for c in letters_of(joined, word)) == "HOUSE27"
+    bridged = pixels.copy()
+    bridged[75:80, 45:250] = 0
+    cuts = letters_of(bridged, word)
+    assert "".join(c.letter for c in cuts) == "HOUSE27"
+    assert all(c.joined for c in cuts[:4])
+    assert not any(c.joined or c.crowded for c in letters_of(pixels, word))
+
+
+def test_ink_that_may_be_two_letters_is_told():
+    pixels, word = drawn()
+    gone = pixels.copy()
+    box = letters_of(pixels, word)[1].box
+    gone[box.top : box.bottom, box.left : box.right] = 255
+    crowded = [c.place for c in letters_of(gone, word) if c.crowded]
+    assert crowded == [0, 2], "a letter without ink of its own may stand in a neighbour's"
+
+
+def test_ink_far_from_every_letter_is_nobodys():
+    pixels, word = drawn()
+    framed = pixels.copy()
+    framed[30:110, 2:5] = 0
+    wide = Word(
+        text=word.text,
+        confidence=1.0,
+        box=(0.0, *word.box[1:6], 0.0, word.box[7]),
+        centres=tuple((c * (word.box[2] - word.box[0]) + word.box[0]) / word.box[2] for c in word.centres),
+    )
+    assert alike(letters_of(framed, wide), letters_of(pixels, word)) > 0.9
+
+
+@pytest.mark.parametrize("lean", [-0.25, 0.2, 0.35])
+def test_slanted_words_are_set_upright(lean: float):
+    pixels, word = drawn(text="HOUSE 27 FLATS")
+    height, width = pixels.shape[:2]
+    wide = np.pad(pixels, ((0, 0), (40, 40), (0, 0)), mode="edge")
+    move = np.array([[1, -lean, lean * height / 2], [0, 1, 0]])
+    slanted = cv2.warpAffine(wide, move, (width + 80, height), borderValue=(255, 255, 255)).astype(np.uint8)
+    corners = np.array(word.box).reshape(4, 2) + np.array([40, 0])
+    moved = Word(text=word.text, confidence=1.0, box=tuple(map(float, corners.ravel())), centres=word.centres)
+    assert alike(letters_of(slanted, moved), letters_of(pixels, word)) > 0.85
 
 
 @pytest.mark.parametrize(

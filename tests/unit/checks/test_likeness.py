@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from rules.drift import drift_defects
-from rules.verdict import Measured
+from rules.findings import Numbers
 from schemas import ids
 from schemas.events import AssetLook, RenderRequest
 from tests.corpus import Kind, draw, rendering_for, request_for
@@ -165,7 +165,7 @@ def campaign(spread: float, palette: tuple[str, ...], *, first: int = 12, then: 
     for n in range(first + then):
         pixels = tinted(rng, 3.0 if n < first else spread)
         found: Findings = check.measure(subject(pixels, f"j{n}", palette=palette))
-        flagged = bool(drift_defects(Measured(found.measurements), LIMITS))
+        flagged = bool(drift_defects(Numbers(found.measurements), LIMITS))
         if not flagged:
             held.take("", look(f"j{n}", pixels, palette=palette))
         out.append(flagged)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from rules.findings import BLANK, NOISE, pixel_defects
-from rules.verdict import Measured
+from rules.findings import BLANK, NOISE, Numbers, pixel_defects
 from schemas.events import FileRef, FileRole, RenderRequest
 from tests.corpus import Kind, draw, rendering_for, request_for
 from tests.unit.rules import samples
@@ -28,7 +27,7 @@ def gate(pixels: Pixels, request: RenderRequest | None = None) -> list[tuple[str
     image = Decoded(pixels=pixels, media_type="image/png")
     asked = request or request_for(())
     subject = Subject(data=b"", image=image, request=asked, rendering=rendering_for(b""))
-    measured = Measured([m for check in ("blank", "noise") for m in CHECKS[check].measure(subject).measurements])
+    measured = Numbers([m for check in ("blank", "noise") for m in CHECKS[check].measure(subject).measurements])
     defects, missing = pixel_defects(measured, asked, ("blank", "noise"), samples.ruleset().thresholds.limits)
     assert missing == []
     return [(d.mode, d.certain) for d in defects]

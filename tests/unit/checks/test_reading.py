@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from rules.contract import phrase
 from schemas.events import Lane, PhraseSource, TextContract, TextRead, Word
 from workers.checks.boxes import Quad
-from workers.checks.likelihood import log_ratio
+from workers.checks.likelihood import TWINS, likelihoods, log_ratio, twin_ratios
 from workers.checks.port import Pixels, Scene, TextReader
 from workers.checks.reader_views import Anew, View, merged
 from workers.checks.readers import open_readers
@@ -142,6 +143,53 @@ def test_what_stands_there_is_likelier_than_what_does_not(models: TextModels) ->
     assert far is not None
     assert far < near < -1
     assert log_ratio(models, poster(), first, "SUMMER \ue000") is None
+
+
+def test_look_alikes_of_what_was_read_are_weighed_for_strict_phrases_alone(models: TextModels) -> None:
+    art = Image.new("RGB", SIZE, (245, 240, 228))
+    pen = ImageDraw.Draw(art)
+    for i, line in enumerate(("Only $80.50", "SUMMER SALE")):
+        pen.text((70, 80 + 200 * i), line, font=ImageFont.load_default(60), fill=(20, 20, 70))
+    pixels = np.asarray(art)
+    (reader,) = open_readers(["rapidocr"])
+    reads = reader.read([Scene(pixels=pixels)])
+    texts = ("Only $80.50", "SUMMER SALE")
+    strict, loose = (
+        TextContract(
+            phrases=tuple(phrase(t, PhraseSource.EXPLICIT, lane, None) for t in texts), other_text_allowed=False
+        )
+        for lane in (Lane.CRITICAL, Lane.EXPLORATORY)
+    )
+    assert likelihoods(models, pixels, loose, reads) == ()
+    found = likelihoods(models, pixels, strict, reads)
+    assert [x.phrase for x in found] == [0, 0]
+    for one in found:
+        differing = [(a, b) for a, b in zip("Only $80.50", one.seen, strict=True) if a != b]
+        assert len(differing) == 1
+        assert differing[0][1] in TWINS[differing[0][0]]
+        assert one.log_ratio > 2
+    figures = twin_ratios(models, pixels, reads[0].words[0], [6])
+    assert [(letter, text) for _, letter, text in figures] == [("8", "Only $B0.50")]
+    # A model that reads places no letters.
+    vision = TextRead(reader="vision", elapsed_ms=1, words=reads[0].words)
+    assert likelihoods(models, pixels, strict, [vision]) == ()
+
+
+def test_a_letter_drawn_for_a_figure_is_nearly_as_likely(models: TextModels) -> None:
+    ratios: list[float] = []
+    for text in ("Only $80.50", "Only $8O.50"):
+        art = Image.new("RGB", SIZE, (245, 240, 228))
+        ImageDraw.Draw(art).text((70, 80), text, font=ImageFont.load_default(60), fill=(20, 20, 70))
+        (reader,) = open_readers(["rapidocr"])
+        drawn = reader.read([Scene(pixels=np.asarray(art))])[0].words[0]
+        sound = replace(drawn, text="Only $80.50")
+        ratios += [r for r, _, t in twin_ratios(models, np.asarray(art), sound, [7]) if t == "Only $8O.50"]
+    assert ratios[1] < ratios[0] - 2
+
+
+def test_twins_are_those_of_each_other() -> None:
+    assert all(a in TWINS[b] for a, twins in TWINS.items() for b in twins)
+    assert all(a not in twins for a, twins in TWINS.items())
 
 
 def test_small_print_in_a_tile_stands_where_it_stands_in_the_picture(models: TextModels) -> None:

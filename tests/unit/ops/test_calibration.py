@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ops.calibration import Asked, Cell, entries, write_candidate
+from ops.calibration import Asked, Cell, entries, waiting, write_candidate
 from ops.risk_plot import risk_plot
 from rules.calibration import BUCKETS, Counts, Fit, Standing
 from rules.ruleset import load_ruleset
@@ -74,9 +75,24 @@ def test_a_candidate_overwrites_nothing_and_needs_its_line(tmp_path: Path):
 
 def test_the_picture_names_its_cells_and_marks_the_threshold():
     cells = [cell(f"mode-{n}", Standing.BOUNDED, 0.5, labelled=100 + n) for n in range(12)]
-    drawn = risk_plot([*cells, cell("none", Standing.OPEN, 0.1, labelled=0)], 0.01)
+    drawn = risk_plot([*cells, cell("none", Standing.OPEN, 0.1, labelled=0)], 0.01, 0.05)
     assert drawn.count("<circle") == 10
     assert "mode-11" in drawn
     assert "and 2 more" in drawn
     assert "at most 1.00%" in drawn
-    assert risk_plot([], 0.01).startswith("<svg")
+    assert risk_plot([], 0.01, 0.05).startswith("<svg")
+
+
+def test_a_curve_alone_has_its_limit_and_the_chosen_threshold_written():
+    drawn = risk_plot([cell("wrong-text", Standing.BOUNDED, 0.42)], 0.01, 0.05)
+    assert "accept below 0.42" in drawn
+    assert "dotted: at most, 95.0% sure" in drawn
+    assert "dotted" not in risk_plot([cell("a", Standing.OPEN, 0.1), cell("b", Standing.OPEN, 0.1)], 0.01, 0.05)
+
+
+def test_who_waits_is_counted_once_however_many_defects_there_are():
+    cells = [
+        replace(cell(mode, Standing.OPEN, 0.1, engine=engine), waiting=number)
+        for mode, engine, number in (("a", "one", 3), ("b", "one", 4), ("a", "two", 2))
+    ]
+    assert waiting(cells) == 4 + 2

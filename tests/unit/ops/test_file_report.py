@@ -148,9 +148,10 @@ def test_a_file_that_is_not_there_is_rejected_and_says_so():
 
 
 def test_a_line_may_name_logos_crops_and_bleed():
-    line = '{"file": "a.png", "logos": ["logo.png"], "crops": ["4:5"], "bleed_px": 12}'
+    line = '{"file": "a.png", "logos": ["logo.png"], "crops": ["4:5"], "bleed_px": 12, "prompt": "a tent"}'
     (wanted,) = parse_lines([line], Wanted(file=Path(), expect=None))
     assert (wanted.logos, wanted.crops, wanted.bleed_px) == ((Path("logo.png"),), ("4:5",), 12)
+    assert wanted.prompt == "a tent"
 
 
 def test_a_line_that_names_none_takes_those_of_the_command():
@@ -168,6 +169,9 @@ def test_a_line_that_names_none_takes_those_of_the_command():
         ('{"file": "a.png", "bleed_px": 4000}', "2048"),
         (json.dumps({"file": "a.png", "crops": ["1:1"] * 17}), "16"),
         ('{"file": "a.png", "logos": [3]}', "logos"),
+        ('{"file": "a.png", "prompt": 3}', "prompt"),
+        ('{"file": "a.png", "brand": ["b"]}', "brand"),
+        ('{"file": "a.png", "lane": "urgent"}', "lane"),
     ],
 )
 def test_a_wrong_line_is_refused_by_its_number(line: str, said: str):
@@ -185,6 +189,21 @@ def test_a_logo_travels_with_the_request(tmp_path: Path):
     result = inspector.inspect(Wanted(file=file, expect=None, logos=(logo,)))
     assert result.inspection is not None
     assert [match.found for match in result.inspection.logos] == [False]
+
+
+def test_what_the_prompt_asks_for_counts(tmp_path: Path):
+    file = tmp_path / "a.png"
+    Image.new("RGB", (320, 320), "#808080").save(file)
+    inspector = FileInspector(read_config(ROOT / "config"), lambda: ())
+
+    def found(prompt: str) -> dict[str, bool]:
+        judgement = inspector.inspect(Wanted(file=file, expect=None, prompt=prompt)).judgement
+        assert judgement is not None
+        return {d.mode: d.certain for d in judgement.defects}
+
+    assert found("") == found("a lighthouse at dawn") == {"blank-frame": True}
+    assert found("a solid colour background")["blank-frame"] is False
+    assert found("two hands on a solid colour background")["anatomy"] is False
 
 
 @pytest.mark.parametrize("data", [None, b"no picture", b""])

@@ -13,7 +13,7 @@ import pytest
 
 from ops.glyph_damage import CHANGED, DAMAGES, damaged
 from ops.glyph_figures import auc, figures, healths, interval
-from ops.glyph_tiles import KINDS, Tiles, collect
+from ops.glyph_tiles import KINDS, UNSURE, Tiles, collect
 from ops.glyph_words import HELD_OUT, LETTERS, SOUND, TRAINED, draw, rendered
 from workers.checks.glyph_net import CARD, WEIGHTS, shipped
 
@@ -25,7 +25,7 @@ FRESH_SEED = 1_000_003
 
 @cache
 def fresh() -> Tiles:
-    return collect(FRESH_SEED, 5, HELD_OUT, range(140))
+    return collect(FRESH_SEED, 5, HELD_OUT, range(110))
 
 
 def test_held_out_families_are_not_among_those_trained_on():
@@ -38,7 +38,7 @@ def test_the_shipped_weights_tell_malformed_from_sound_as_their_card_says():
     tiles = fresh()
     health = healths(shipped(), tiles)
     assert auc(health[tiles.kinds == 0], health[tiles.kinds > 0]) > stated - 0.05
-    assert stated > 0.85
+    assert stated > 0.9
 
 
 def test_the_same_seed_draws_the_same_letters_and_another_does_not():
@@ -69,6 +69,16 @@ def test_damage_is_seen_and_leaves_a_letter(kind: str):
         share = np.abs(bad.astype(int) - page).sum() / page.sum(dtype=np.int64)
         assert CHANGED[0] <= share <= CHANGED[1]
     assert made >= 4
+
+
+def test_a_part_of_the_letters_are_those_of_its_lines():
+    tiles = collect(4, 5, HELD_OUT, range(5))
+    some = tiles.part(range(1, 3))
+    assert set(some.lines.tolist()) == {1, 2}
+    assert np.array_equal(some.ink, tiles.ink[np.isin(tiles.lines, (1, 2))])
+    asked = tiles.cuts(["Q"] * len(tiles.ink))
+    assert {c.letter for c in asked} == {"Q"}
+    assert set(tiles.kinds.tolist()) <= {UNSURE, *range(len(KINDS))}
 
 
 def test_words_say_how_each_letter_was_drawn():
@@ -108,14 +118,14 @@ def test_training_in_small_gives_the_same_bytes_twice(tmp_path: Path):
     for name in ("first", "second"):
         out = tmp_path / name
         out.mkdir()
-        command = [sys.executable, "-m", "ops.train_glyphs", "--seed", "3", "--words", "70", "--held-out", "24"]
+        command = [sys.executable, "-m", "ops.train_glyphs", "--seed", "3", "--words", "48", "--held-out", "24"]
         done = subprocess.run(
             [*command, "--epochs", "1", "--faces", "2", "--date", "2026-11-23", "--out", str(out)],
             cwd=ROOT, capture_output=True, text=True, check=False, timeout=280,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         card = json.loads((out / CARD).read_text(encoding="utf-8"))
-        assert (card["seed"], card["words"], card["epochs"]) == (3, 70, 1)
+        assert (card["seed"], card["words"], card["epochs"]) == (3, 48, 1)
         assert card["held_out"]["all"]["letters"] > 10
         written.append((out / WEIGHTS).read_bytes())
     assert written[0] == written[1]

@@ -8,7 +8,7 @@ from audit.labels import KnownAsset
 from ops.labels import Said, label, parse_lines
 from ops.submission import Fault
 from schemas.errors import BadConfig
-from schemas.events import LabelSource
+from schemas.events import AssetLabelled, LabelSource
 
 ASSET = KnownAsset(job_id="5e0b9e2a-4f0e-5a43-9d6c-0f4b1a2c3d4e", asset_sha256="a" * 64, audit=True, at_ms=1)
 
@@ -50,9 +50,11 @@ def test_what_is_wrong_with_a_line_is_said(line: str, told: str):
 def test_a_label_of_a_drawn_asset_is_an_audits_unless_it_says_otherwise():
     said = Said(place="", target="", defects=("wrong-text", "other", "other"))
     made = label(said, ASSET, modes=("wrong-text",), who="Bo", at_ms=5)
+    assert isinstance(made, AssetLabelled)
     assert (made.source, made.who, made.defects) == (LabelSource.AUDIT, "Bo", ("wrong-text", "other"))
     own = Said(place="", target="", defects=(), source=LabelSource.REVIEWER, who="Ada")
     kept = label(own, ASSET, modes=(), who="Bo", at_ms=5)
+    assert isinstance(kept, AssetLabelled)
     assert (kept.source, kept.who) == (LabelSource.REVIEWER, "Ada")
     with pytest.raises(BadConfig, match="did you mean 'wrong-text'"):
         label(Said(place="", target="", defects=("wrong-txt",)), ASSET, modes=("wrong-text",), who="Bo", at_ms=5)

@@ -9,11 +9,12 @@ from typing import cast
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from ops.overlay import WIDE, overlay
 from ops.overlay_marks import VERDICTS, Mark
-from ops.overlay_text import Caption, wrapped
+from ops.overlay_shapes import draw_shape
+from ops.overlay_text import RGB, Caption, wrapped
 from schemas.events import (
     Box,
     Defect,
@@ -29,6 +30,7 @@ from schemas.events import (
     Verdict,
     Word,
 )
+from workers.engines import palette
 
 GROUND = (250, 250, 250)
 
@@ -137,9 +139,72 @@ def test_marks_of_other_checks_are_drawn_with_their_labels():
     malformed = Defect(mode="m", check="glyphs", value=0.2, threshold=0.3, evidence="e", certain=False)
     found = replace(judged(), defects=(malformed,))
     sheet = overlay(picture(), inspection, found, name="a.png", crops=("4:5", "nonsense"), bleed_px=20)
+    assert Mark.SUBJECT.colour not in colours(overlay(picture(), inspection, found, name="a.png"))
+    guesses = replace(inspection, regions=tuple(replace(r, score=0.4) for r in inspection.regions))
+    guessed = colours(overlay(picture(), guesses, found, name="a.png", crops=("4:5",)))
+    assert not {m.colour for m in (Mark.FACE, Mark.BODY, Mark.SUBJECT, Mark.MARK)} & guessed
     letters = {Mark.RIGHT, Mark.WRONG, Mark.MISSING, Mark.EXTRA}
     seen = colours(sheet)
     assert {m for m in Mark if m.colour in seen} == set(Mark) - letters
+
+
+def test_marks_of_letters_differ_by_shape_and_tags_can_be_read():
+    faults = (Mark.RIGHT, Mark.WRONG, Mark.MISSING, Mark.EXTRA, Mark.WEAK)
+    assert len({m.shape for m in faults}) == len(faults)
+    for mark in Mark:
+        # WCAG 2.2 asks for 4.5 for text; tags are white on the mark's colour.
+        assert palette.ratio(palette.WHITE, mark.colour) >= 4.5, mark
+    for colour in VERDICTS.values():
+        assert palette.ratio(palette.WHITE, colour) >= 4.5
+
+
+@pytest.mark.parametrize("ground", [(255, 255, 255), (0, 0, 0), Mark.RIGHT.colour, Mark.WRONG.colour])
+def test_every_mark_shows_on_every_ground(ground: RGB):
+    for mark in Mark:
+        art = Image.new("RGB", (120, 120), ground)
+        draw_shape(ImageDraw.Draw(art), mark.shape, (20.0, 20.0, 100.0, 100.0), mark.colour, 3)
+        changed = (np.asarray(art) != ground).any(axis=2)
+        assert changed.sum() > 80, (mark, ground)
+
+
+def test_what_nobody_asked_for_is_framed_as_lines_and_a_letter_too_many_by_itself():
+    def row(phrase: int, top: int, count: int) -> list[Letter]:
+        at = [box(300 + 20 * n, top, 318 + 20 * n, top + 40) for n in range(count)]
+        return [replace(letter(LetterState.EXTRA, one, wanted=""), phrase=phrase) for one in at]
+
+    def orange(*letters: Letter) -> int:
+        sheet = overlay(picture(), NOTHING, judged(*letters), name="a.png")
+        return int((np.asarray(sheet) == Mark.EXTRA.colour).all(axis=2).sum())
+
+    unasked = orange(*row(-1, 300, 10))
+    assert unasked < orange(*row(0, 300, 10)) * 0.7
+    assert orange(*row(-1, 300, 10), *row(-1, 600, 10)) > unasked * 1.7
+
+
+def test_a_blank_inside_a_word_is_named():
+    def orange(seen: str) -> int:
+        sheet = overlay(
+            picture(), NOTHING, judged(letter(LetterState.EXTRA, box(300, 300, 330, 350), seen=seen)), name="a"
+        )
+        return int((np.asarray(sheet) == Mark.EXTRA.colour).all(axis=2).sum())
+
+    assert orange(" ") > orange("A") + 300
+
+
+def test_a_letter_that_has_to_go_is_not_called_malformed_too():
+    glyph = Glyph(letter="A", reader="r", word=0, place=0, health=0.2, box=box(100, 100, 140, 150))
+    malformed = Defect(mode="m", check="glyphs", value=0.2, threshold=0.3, evidence="e", certain=False)
+    extra = letter(LetterState.EXTRA, box(102, 98, 138, 152), wanted="")
+    found = replace(judged(extra), defects=(malformed,))
+    sheet = overlay(picture(), replace(NOTHING, glyphs=(glyph,)), found, name="a.png")
+    assert Mark.WEAK.colour not in colours(sheet)
+
+
+def test_where_no_letter_has_a_place_what_was_read_is_shown():
+    empty = TextRead(reader="s", elapsed_ms=1, words=())
+    inspection = replace(NOTHING, reads=(TextRead(reader="r", elapsed_ms=1, words=(word("READ"),)), empty))
+    sheet = overlay(picture(), inspection, judged(letter(LetterState.MISSING, None, seen="")), name="a.png")
+    assert Mark.READ.colour in colours(sheet)
 
 
 def word(text: str) -> Word:

@@ -65,7 +65,7 @@ SOUND = {
     ("noise", "luma_deviation"): 2.0,
     ("palette", "cast"): 8.0,
     ("composition", "edge_width_px"): 1.5,
-    ("composition", "luma_range"): 0.8,
+    ("composition", "lightness_range"): 0.8,
     ("people", "faces"): 0.0,
     ("people", "face_score"): 0.0,
 }
@@ -137,8 +137,8 @@ def word(text: str, line: float = 0, *, at: float = 0, confidence: float = 0.97,
 
 
 def read(*lines: str | Word, reader: str = "rapidocr") -> TextRead:
-    """A reading with one box a line."""
-    words = tuple(word(item, i) if isinstance(item, str) else item for i, item in enumerate(lines))
+    """A reading with one box a line, each a little off the picture's edges."""
+    words = tuple(word(item, i + 0.1, at=10) if isinstance(item, str) else item for i, item in enumerate(lines))
     return TextRead(reader=reader, elapsed_ms=5, words=words)
 
 

@@ -37,12 +37,12 @@ def judged(seen: Inspection, by: Ruleset, *, lane: Lane = Lane.CRITICAL, **field
 
 
 def faint(confidence: float) -> Inspection:
-    return inspection(read(word("FRESH COFFEE", confidence=confidence)))
+    return inspection(read(word("FRESH COFFEE", 1, at=40, confidence=confidence)))
 
 
 def test_until_calibrated_critical_work_with_doubt_goes_to_a_person_and_other_work_does_not():
     assert judged(faint(0.97), rules()).verdict is Verdict.ACCEPT
-    weak = inspection(read(replace(word("FRESH COFFEE"), confidences=(0.9, 0.4))))
+    weak = inspection(read(replace(word("FRESH COFFEE", 1, at=40), confidences=(0.9, 0.4))))
     doubted = judged(weak, rules())
     assert doubted.verdict is Verdict.REVIEW
     assert [(d.mode, d.check, d.value, d.certain) for d in doubted.defects] == [("wrong-text", "doubt", 0.6, False)]
@@ -67,7 +67,7 @@ def test_nothing_is_accepted_below_a_doubt_of_nothing():
 
 
 def test_doubt_takes_no_reject_back_and_adds_nothing_to_a_review():
-    for seen in (inspection(read("FRESH TOFFEE")), inspection(read(word("FRESH COFFEE", confidence=0.3)))):
+    for seen in (inspection(read("FRESH TOFFEE")), inspection(read(word("FRESH COFFEE", 1, at=40, confidence=0.3)))):
         request = routed(job(POSTER, lane=Lane.CRITICAL), rules(ENTRY))
         alone = checked(seen, rendering(), request, rules(ENTRY))
         assert alone.verdict is not Verdict.ACCEPT

@@ -92,3 +92,9 @@ def test_the_sequence_begins_where_assets_without_labels_say():
     assert (found.standing, found.accept_below) == (Standing.BOUNDED, 0.6)
     alone = fit(counts(spread, dict.fromkeys(range(60, 100), 20), placing={}), alpha=0.01, delta=0.05, tighter=0.01)
     assert alone.standing is Standing.OVER  # with nothing to place it by, only the loosest threshold is tried
+
+
+def test_few_labels_begin_where_none_may_be_wrong():
+    """400 labels cannot bear a defect at the start, so it begins below high doubt: 299 and some for chance."""
+    found = fit(counts({0: 320, 60: 80}, {60: 30}), alpha=0.01, delta=0.05, tighter=0.01)
+    assert (found.standing, found.accept_below, found.accepted) == (Standing.BOUNDED, 0.6, 320)

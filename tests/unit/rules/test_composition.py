@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from rules.composition import STRONG, Frame, composition_score, cropped, frame_of, margin_of, ratio_of
-from rules.verdict import Measured, judge
+from rules.findings import Numbers
+from rules.verdict import judge
 from schemas.events import Box, Defect, Job, Judgement, Region, RegionKind, TextRead, Verdict
 from tests.unit.rules.samples import LOGO, PASTED, inspection, job, read, refused, rendering, routed, ruleset, word
 
@@ -106,9 +107,26 @@ def test_text_in_the_bleed_is_shown_to_a_person():
 
 
 def test_text_at_the_very_edge_is_shown_to_a_person():
-    over = read(word("SALE", 9.8, at=400))
-    (defect,) = framing(judged(job(PROMPT), over))
-    assert defect.evidence.startswith("the picture's edge cuts or touches text 'SALE'")
+    low = word("SALE", 9.5, at=400)
+    bottom = max(low.box[1::2])
+    # Readers end a box at the picture's edge, whatever is cut.
+    ends = replace(low, box=tuple(1024.0 if v == bottom else v for v in low.box))
+    (defect,) = framing(judged(job(PROMPT), read(ends)))
+    assert defect.evidence == "text 'SALE' is cut by the picture's edge or all but touches it"
+    assert framing(judged(job(PROMPT), read(low))) == []
+
+
+@pytest.mark.parametrize(
+    ("corners", "told"),
+    [
+        ((23, 0, 863, 0, 865, 366, 24, 369), 0),  # about an arc
+        ((74, 0, 808, 124, 752, 276, 19, 141), 0),  # about a slope
+        ((23, 0, 863, 0, 865, 120, 24, 123), 1),
+    ],
+)
+def test_a_box_about_an_arc_or_a_slope_may_reach_the_edge_where_no_letter_does(corners: tuple[float, ...], told: int):
+    pottery = replace(word("WILD POTTERY"), box=corners)
+    assert len(framing(judged(job('a poster that says "WILD POTTERY"'), read(pottery)))) == told
 
 
 def test_only_wanted_text_that_was_read_surely_counts():
@@ -145,12 +163,12 @@ def test_a_soft_or_faint_picture_is_shown_to_a_person():
     (defect,) = framing(soft)
     assert (defect.mode, soft.verdict) == ("dull-picture", Verdict.REVIEW)
     assert "sharpest edges are 7.0 pixels wide" in defect.evidence
-    (defect,) = framing(judged(job("a lighthouse"), composition__luma_range=0.05))
-    assert "spans 5% of full scale" in defect.evidence
+    (defect,) = framing(judged(job("a lighthouse"), composition__lightness_range=0.05))
+    assert "spans 5% of lightness" in defect.evidence
 
 
 def test_a_number_that_is_missing_is_never_an_accept():
-    for name in ("edge_width_px", "luma_range"):
+    for name in ("edge_width_px", "lightness_range"):
         without = judged(job("a lighthouse"), without=[("composition", name)])
         assert without.verdict is Verdict.REVIEW
         assert "The check composition gave no number to judge by." in without.reasons
@@ -161,7 +179,7 @@ def test_the_score_ranks_by_place_sharpness_range_and_margin():
 
     def score(*reads: TextRead, x: float = 0.5, y: float = 0.5, **values: Any) -> float:
         seen = inspection(*reads, composition__subject_x=x, composition__subject_y=y, **values)
-        got = composition_score(Measured(seen.measurements), seen, request, size, limits)
+        got = composition_score(Numbers(seen.measurements), seen, request, size, limits)
         assert got is not None
         return got
 
@@ -170,10 +188,10 @@ def test_the_score_ranks_by_place_sharpness_range_and_margin():
         assert score(read(MIDDLE), x=x, y=y) == pytest.approx(1)
     assert score(read(MIDDLE), x=0.02, y=0.02) < score(read(MIDDLE), x=0.25, y=0.3) < 1
     assert score(read(MIDDLE), composition__edge_width_px=6.0) < score(read(MIDDLE), composition__edge_width_px=3.0)
-    assert score(read(MIDDLE), composition__luma_range=0.2) < 1
+    assert score(read(MIDDLE), composition__lightness_range=0.2) < 1
     assert score(read(word("SALE", 9.5, at=400))) < 1
     seen = inspection(read(MIDDLE))
-    assert composition_score(Measured(seen.measurements), seen, request, size, limits) is None
+    assert composition_score(Numbers(seen.measurements), seen, request, size, limits) is None
     ranked = judged(job(PROMPT), read(MIDDLE), composition__subject_x=0.5, composition__subject_y=0.5)
     assert ranked.scores["composition"] == pytest.approx(1)
 

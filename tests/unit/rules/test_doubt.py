@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rules.composition import frame_of
 from rules.doubt import doubts
 from schemas.events import (
     Asset,
@@ -15,6 +16,7 @@ from schemas.events import (
     Inspection,
     Lane,
     LogoMatch,
+    Neighbour,
     Opinion,
     Region,
     RegionKind,
@@ -69,6 +71,14 @@ def test_a_likelier_reading_is_a_rival():
     assert (
         found(rival, request)["wrong-text"] > found(plain, request)["wrong-text"] == found(other, request)["wrong-text"]
     )
+
+
+def test_what_one_look_misread_where_another_read_it_right_is_no_extra_text():
+    request = asked("OPEN DAILY")
+    right, misread, beside = read("OPEN DAILY"), read("OPEM DAILV"), read(word("OPEM", 5))
+    assert found(inspection(misread), request)["extra-text"] > 0.9
+    assert found(inspection(misread, right), request)["extra-text"] == 0
+    assert found(inspection(beside, right), request)["extra-text"] > 0.9
 
 
 def test_extra_text_counts_by_length_height_and_confidence():
@@ -141,7 +151,14 @@ def test_logos_and_glyphs():
         ),
         ("colour-cast", {"palette__cast": 8.0}, {"palette__cast": 40.0}),
         ("colour-drift", {"palette__delta_e00_mean": 1.0}, {"palette__delta_e00_mean": 4.0}),
+        (
+            "colour-drift",
+            {"palette__meant_by_mask": 1.0, "palette__meant_share": 0.1, "palette__meant_p90": 1.0},
+            {"palette__meant_by_mask": 1.0, "palette__meant_share": 0.1, "palette__meant_p90": 2.0},
+        ),
         ("dull-picture", {"aesthetic__score": 0.9}, {"aesthetic__score": 0.2}),
+        ("dull-picture", {"composition__edge_width_px": 1.5}, {"composition__edge_width_px": 4.0}),
+        ("dull-picture", {"composition__lightness_range": 0.6}, {"composition__lightness_range": 0.15}),
     ],
 )
 def test_numbers_near_their_threshold_are_doubtful(mode: str, better: dict[str, Any], worse: dict[str, Any]):
@@ -150,8 +167,37 @@ def test_numbers_near_their_threshold_are_doubtful(mode: str, better: dict[str, 
     assert 0 <= low < high <= 1
 
 
+def test_a_picture_like_another_of_its_campaign():
+    def duplicate(bits: int) -> float:
+        near = Neighbour(job_id=job("a poster").job_id, asset_sha256="a" * 64, distance=bits)
+        return found(replace(inspection(read()), neighbour=near), asked())["near-duplicate"]
+
+    assert [duplicate(bits) for bits in (0, 24, 48, 120)] == [1, 1, 0.5, 0.2]
+    assert "near-duplicate" not in found(inspection(read()), asked())
+
+
+def test_lettering_near_the_edge_and_over_a_face():
+    def framing(*words: Any, regions: tuple[Region, ...] = ()) -> float:
+        return found(replace(inspection(read(*words)), regions=regions), asked("SALE"))["poor-framing"]
+
+    middle, low = word("SALE", 5, at=420), word("SALE", 9.4, at=420)
+    ends = replace(low, box=tuple(1024.0 if v == max(low.box[1::2]) else v for v in low.box))
+    assert framing(middle) == 0
+    assert 0 < framing(low) < 1
+    assert framing(ends) == 1
+    frame = frame_of(middle.box)
+    left, top, right, bottom = (int(v) for v in (frame.left, frame.top, frame.right, frame.bottom))
+    apart = Region(kind=RegionKind.FACE, check="people", box=BOX, score=0.9)
+    over = replace(apart, box=Box(left=left, top=top, right=right, bottom=bottom + 50))
+    assert framing(middle, regions=(apart,)) == 0
+    assert framing(middle, regions=(over,)) == 1
+    assert "poor-framing" not in found(inspection(read("OTHER")), asked("SALE"))
+
+
 def test_what_was_not_measured_gives_no_doubt_and_nothing_leaves_its_bounds():
-    seen = found(inspection(read()), asked())
+    seen = found(
+        inspection(read(), without=[("composition", "edge_width_px"), ("composition", "lightness_range")]), asked()
+    )
     assert not {"broken-latents", "colour-drift", "dull-picture", "malformed-letter"} & seen.keys()
     odd = found(inspection(read(), blank__luma_std=0.0, noise__block_correlation=-1.0, aesthetic__score=7.0), asked())
     assert all(0 <= v <= 1 for v in odd.values())

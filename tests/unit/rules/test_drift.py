@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rules.drift import Chart, chart, drift_defects, scores
-from rules.verdict import Measured
+from rules.findings import Numbers
 from schemas.events import Defect, Measurement
 from tests.unit.rules.samples import ruleset
 
@@ -22,7 +22,7 @@ def judged(seen: Chart, spread: float | None = 10.0) -> list[Defect]:
     if spread is not None:
         numbers["spread"] = spread
     return drift_defects(
-        Measured(Measurement(check="drift", name=k, value=float(v)) for k, v in numbers.items()), LIMITS
+        Numbers(Measurement(check="drift", name=k, value=float(v)) for k, v in numbers.items()), LIMITS
     )
 
 
@@ -95,7 +95,7 @@ def test_a_campaign_that_jumps_about_from_the_first_asset_is_seen_by_its_spread(
 
 
 def test_what_was_not_measured_says_nothing() -> None:
-    assert drift_defects(Measured(()), LIMITS) == []
+    assert drift_defects(Numbers(()), LIMITS) == []
     assert judged(chart([3.0] * 20, 3.0), spread=None) == []
 
 

@@ -9,7 +9,7 @@ from rules.verdict import judge
 from schemas.events import Box, Defect, Glyph, Inspection, TextContract, Verdict
 from tests.unit.rules.samples import contract, inspection, job, read, rendering, routed, ruleset
 
-LIMITS = {"glyphs.health_min": 0.2, "glyphs.typical_min": 0.5}
+LIMITS = {"glyphs.health_min": 0.2, "glyphs.odd_max": 0.35, "glyphs.apart_min": 2.7, "glyphs.typical_min": 0.5}
 CHECKS = ("text", "glyphs")
 
 
@@ -30,21 +30,40 @@ def found(*low: Glyph, wanted: TextContract | None = None, checks: tuple[str, ..
 
 def test_sound_letters_say_nothing():
     assert found() == []
-    assert found(glyph(0.2), glyph(0.99)) == []
+    assert found(glyph(0.35), glyph(0.99)) == []
 
 
 def test_a_malformed_letter_of_a_wanted_phrase_is_a_doubt_that_names_it():
     (defect,) = found(glyph(0.9), glyph(0.05))
-    assert (defect.mode, defect.check, defect.value, defect.threshold) == ("malformed-letter", "glyphs", 0.05, 0.2)
+    assert (defect.mode, defect.check, defect.value, defect.threshold) == ("malformed-letter", "glyphs", 0.05, 0.35)
     assert not defect.certain
     assert defect.evidence == "the 'S' at 40, 70 is not formed as a font forms it"
 
 
 def test_the_least_healthy_is_named_and_the_others_are_counted():
     (two,) = found(glyph(0.15, place=1), glyph(0.05, letter="M", place=2))
+    assert two.threshold == 0.35
     assert two.evidence == "the 'M' at 40, 70 is not formed as a font forms it, and one more letter is not"
     (three,) = found(glyph(0.15), glyph(0.1), glyph(0.05, letter="M"))
     assert three.evidence.endswith("and 2 more letters are not")
+
+
+def test_a_letter_that_stands_out_from_the_next_is_a_doubt_sooner():
+    (defect,) = found(glyph(0.3))
+    assert (defect.value, defect.threshold) == (0.3, 0.35)
+    assert found(glyph(0.36)) == []
+    # Log odds of 0.3, of 0.32 and twice of 0.9: -0.85, -0.75, 2.2.
+    assert found(glyph(0.3), glyph(0.32)) == [], "apart by 2.06"
+    (both,) = found(glyph(0.1), glyph(0.32))
+    assert both.threshold == 0.35
+    assert both.evidence.endswith("and one more letter is not")
+
+
+def test_few_letters_stand_out_from_nothing():
+    few = seen(glyph(0.3), glyph(0.99, place=1), glyph(0.99, place=2))
+    assert glyph_defects(few, contract("SUMMER SALE"), CHECKS, LIMITS) == []
+    low = seen(glyph(0.1), glyph(0.99, place=1), glyph(0.99, place=2))
+    assert len(glyph_defects(low, contract("SUMMER SALE"), CHECKS, LIMITS)) == 1
 
 
 def test_lettering_that_nobody_wanted_is_not_judged():

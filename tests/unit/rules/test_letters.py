@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from rules.folding import Fold, fold
-from rules.letters import aligned, extra_letters, letter_box, letters_of, told
+from rules.letters import Seen, aligned, blank_letter, extra_letters, letter_box, letters_of
+from rules.told import told
 from rules.units import Piece
 from schemas.events import Box, Letter, LetterState, Word
 from tests.unit.rules.samples import word
@@ -36,18 +37,28 @@ def letters(wanted: str, *seen: Word) -> list[Letter]:
         ("SUMMER", "SUMMMER", "'M' too many after 'SUMM'"),
         ("SUMMER", "SUMNER", "'N' for 'M' after 'SUM'"),
         ("SUMMER", "DUMMER", "'D' for 'S' at the beginning"),
-        ("SALE NOW", "SLAE NOW", "'A' and 'L' in each other's place"),
+        ("SALE NOW", "SLAE NOW", "'A' and 'L' in each other's place after 'S'"),
+        ("62% OFF", "62% FOF", "'O' and 'F' in each other's place after '62%'"),
+        ("Eröffnung", "Eörffnung", "'r' and 'ö' in each other's place after 'E'"),
+        (
+            "SUMMER NIGHT",
+            "USMMER NIGTH",
+            "'S' and 'U' in each other's place at the beginning; 'H' and 'T' in each other's place after 'SUMMER NIG'",
+        ),
+        ("Winter Workshop", "Winter Wbrkshop", "'b' for 'o' after 'Winter W'"),
+        ("Bring a friend", "Bring a frienb", "'b' for 'd' after 'Bring a frien'"),
+        ("All day breakfast now", "All day breakfast mow", "'m' for 'n' after 'day breakfast'"),
         ("SALE NOW", "SALE MOW", "'M' for 'N' after 'SALE'"),
-        ("SALE NOW", "SALE NOV", "'V' for 'W' after 'NO'"),
-        ("SUMMER SALES", "SUNMER SALE", "'N' for 'M' after 'SU'; 'S' missing after 'SALE'"),
-        ("ABCDEFGHIJKLMNOPQR", "ABCDEFGHIJKLMNOPQ", "'R' missing after 'FGHIJKLMNOPQ'"),
+        ("SALE NOW", "SALE NOV", "'V' for 'W' after 'SALE NO'"),
+        ("SUMMER SALES", "SUNMER SALE", "'N' for 'M' after 'SU'; 'S' missing after 'SUMMER SALE'"),
+        ("ABCDEFGHIJKLMNOPQR", "ABCDEFGHIJKLMNOPQ", "'R' missing after 'BCDEFGHIJKLMNOPQ'"),
         ("SALE", "SALE", ""),
         ("SALE", "XYZW", ""),
         ("SUMMER FAIR IN MAY", "SXMMXR FXIR XN XAY", ""),
     ],
 )
 def test_it_is_told_which_letter_is_at_fault_and_where(wanted: str, seen: str, says: str):
-    assert told(pairs(wanted, word(seen))) == says
+    assert told(wanted, pairs(wanted, word(seen))) == says
 
 
 def test_each_wanted_letter_stands_there_once_with_its_state():
@@ -57,6 +68,52 @@ def test_each_wanted_letter_stands_there_once_with_its_state():
         (i, c) for i, c in enumerate("SUMMER SALE") if c != " "
     ]
     assert [(x.place, x.seen) for x in found if x.state is X] == [(11, "X")]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen", "wrong"),
+    [
+        ("62% OFF", "62% FOF", [(4, "O", "F"), (5, "F", "O")]),
+        ("Eröffnung", "Eörffnung", [(1, "r", "ö"), (2, "ö", "r")]),
+        ("AB", "BA", [(0, "A", "B"), (1, "B", "A")]),
+    ],
+)
+def test_neighbours_in_each_others_place_are_two_wrong_letters(
+    wanted: str, seen: str, wrong: list[tuple[int, str, str]]
+):
+    found = letters(wanted, word(seen))
+    assert [(x.place, x.wanted, x.seen) for x in found if x.state is W] == wrong
+    assert {x.state for x in found} <= {R, W}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "seen", "states"),
+    [
+        # A letter that went somewhere else, and one that went nowhere: nothing was swapped.
+        ("ABCD", "BCDA", {M: 1, X: 1, R: 3}),
+        ("ABAB", "BABA", {M: 1, X: 1, R: 3}),
+        ("AXBC", "XBCC", {M: 1, X: 1, R: 3}),
+        ("AB", "CA", {M: 1, X: 1, R: 1}),
+    ],
+)
+def test_other_edits_stay_what_they_are(wanted: str, seen: str, states: dict[LetterState, int]):
+    found = Counter(x.state for x in letters(wanted, word(seen)))
+    assert found == states
+
+
+def test_a_blank_stands_between_the_letters_that_it_parts():
+    torn = word("LIB RARY")
+    around = (Seen("B", 2, torn), Seen("R", 4, torn))
+    extra = blank_letter(0, 3, X, around)
+    assert (extra.wanted, extra.seen, extra.place) == ("", " ", 3)
+    assert extra.box == Box(left=120, top=0, right=160, bottom=60)
+    lost = blank_letter(0, 3, M, (Seen("B", 2, torn), Seen("R", 3, torn)))
+    assert (lost.wanted, lost.seen) == (" ", "")
+    assert lost.box == Box(left=100, top=0, right=140, bottom=60)
+    two = blank_letter(0, 3, X, (Seen("B", 2, word("LIB")), Seen("R", 0, word("RARY", at=300))))
+    assert two.box == Box(left=120, top=0, right=300, bottom=60)
+    nowhere = Word(text="RARY", confidence=1, box=(math.nan,) * 8)
+    assert blank_letter(0, 3, X, (Seen("B", 2, torn), Seen("R", 0, nowhere))).box is None
 
 
 def test_an_extra_letter_stands_before_the_next_wanted_one():
@@ -73,7 +130,7 @@ def test_boxes_stand_where_the_reader_says():
         text="IM", confidence=0.9, box=(0, 0, 100, 0, 100, 60, 0, 60), centres=(0.125, 0.625), confidences=(0.9, 0.8)
     )
     found = letters("IM", seen)
-    assert [x.box for x in found] == [Box(left=0, top=0, right=38, bottom=60), Box(left=37, top=0, right=88, bottom=60)]
+    assert [x.box for x in found] == [Box(left=0, top=0, right=38, bottom=60), Box(left=37, top=0, right=100, bottom=60)]
     assert [p.seen.confidence for p in pairs("IM", seen) if p.seen] == [0.9, 0.8]
     assert [p.seen.confidence for p in pairs("IM", word("IM")) if p.seen] == [None, None]
 
@@ -103,7 +160,7 @@ def test_boxes_without_a_place_or_area_are_left_away():
     for box in ((math.nan,) * 8, (5.0,) * 8, (1e9,) * 8):
         assert letter_box(Word(text="A", confidence=1, box=box), 0, 1) is None
     flat = Word(text="AB", confidence=1, box=(0, 0, 80, 0, 80, 60, 0, 60), centres=(0.5, 0.5))
-    assert letters("AB", flat)[0].box == Box(left=20, top=0, right=60, bottom=60)
+    assert letters("AB", flat)[0].box == Box(left=0, top=0, right=40, bottom=60)
 
 
 def test_a_tall_box_has_its_letters_one_under_another():

@@ -53,7 +53,7 @@ def second(*lines: str | Word) -> TextRead:
 def test_the_words_at_fault_are_redone_with_a_margin_and_the_right_ones_kept():
     # Lines of 100 pixels, letters 40 wide and 60 high: half of that is the margin.
     found = edit(POSTER, read("FRXSH COFFEE", word("NOW", 4)), second("FRXSH COFFEE", word("NOW", 4)))
-    assert found == Edit(source_sha256="b" * 64, boxes=(box(0, 0, 510, 90),), strength=0.9)
+    assert found == Edit(source_sha256="b" * 64, boxes=(box(0, 0, 520, 100),), strength=0.9)
 
 
 def test_what_any_reader_saw_wrong_is_redone_and_boxes_that_meet_become_one():

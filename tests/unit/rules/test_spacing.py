@@ -27,7 +27,7 @@ def found(phrase: str, *looks: list[Word]) -> list[tuple[Fault, str]]:
         pieces = [Piece(w, 0, w.text) for w in words]
         return blanks(phrase, aligned(phrase, pieces, lambda c: fold(c, Fold.PLAIN), marks=False, exact=True))
 
-    return faults([one(look) for look in looks], GAPS)
+    return [(fault, blank.after) for fault, blank in faults([one(look) for look in looks], GAPS)]
 
 
 EVEN = [0.6 * i for i in range(8)]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from rules.phrase_look import Look, look_at
 from rules.text import match_read
-from rules.text_looks import Ground, Look, judge_phrase, look_at
+from rules.text_looks import Ground, judge_phrase
 from rules.text_verdict import LETTERS_MAX, TextFinding, at_fault, is_sure, judge_text
 from rules.verdict import judge
 from schemas.events import (
@@ -49,6 +50,11 @@ def sure_of(text: str, *letters: float, other: float = 0.99, line: float = 0) ->
 
 def found(request: RenderRequest, *reads: TextRead, **given: Any) -> TextFinding:
     return judge_text(reads, request, LIMITS, HEIGHT, **given)
+
+
+def close(text: str) -> Word:
+    """A word whose letters stand evenly, as the reader tells."""
+    return replace(word(text), centres=tuple((i + 0.5) / len(text) for i in range(len(text))))
 
 
 def verdict(finding: TextFinding) -> Verdict:
@@ -120,13 +126,32 @@ def test_a_wrong_letter_that_is_its_neighbour_in_shape_is_doubt():
         ([word("FRESH COF", 0), word("FEE", 1)], "a word broken over lines after 'COF'"),
         ([word("COFFEE FRESH")], "its words in another order"),
         ([word("FRESH COFEFE")], "'F' and 'E' in each other's place"),
-        ([word("FRESH COFFE")], "'E' missing after 'COFFE'"),
+        ([word("FRESH COFFE")], "'E' missing after 'FRESH COFFE'"),
     ],
 )
 def test_people_are_told_what_is_wrong_and_where(seen: list[Word], says: str):
     finding = found(COFFEE, look(*seen))
     assert verdict(finding) is not A
     assert says in told(finding)
+
+
+@pytest.mark.parametrize(
+    ("reads", "blank"),
+    [
+        ([look(word("FRESH COF FEE"))], (LetterState.EXTRA, "", " ", 9)),
+        ([look(word("FRESH COFFEE")), look(word("FRESH COF FEE"), reader="b")], (LetterState.EXTRA, "", " ", 9)),
+        ([look(word("FRESH COF FEX"))], (LetterState.EXTRA, "", " ", 9)),
+        ([look(word("FRESH COF", 0), word("FEE", 0, at=500))], (LetterState.EXTRA, "", " ", 9)),
+        ([look(close("FRESHCOFFEE"))], (LetterState.MISSING, " ", "", 5)),
+    ],
+)
+def test_a_blank_too_many_and_a_lost_one_are_letters(reads: list[TextRead], blank: tuple[LetterState, str, str, int]):
+    letters = found(COFFEE, *reads).letters
+    (one,) = [x for x in letters if " " in (x.wanted, x.seen)]
+    assert (one.state, one.wanted, one.seen, one.place) == blank
+    assert one.box is not None
+    places = [x.place for x in letters]
+    assert places == sorted(places)
 
 
 def test_a_blank_inside_a_word_is_doubt_though_another_look_lost_it():
@@ -151,6 +176,82 @@ def test_a_likelihood_turns_a_reject_into_a_review_and_never_into_an_accept(rati
     assert verdict(found(COFFEE, look(*lines), likelihoods=[likely, other])) is expected
     judged = judge(replace(inspection(look(*lines)), likelihoods=(likely,)), rendering(), COFFEE, ruleset())
     assert judged.verdict is expected
+
+
+CYRILLIC = asked("Вход свободный", "OPEN DAILY")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected", "says"),
+    [
+        (["OPEN DAILY"], V, "no reader knows 'В', 'х', 'о' and others"),
+        ([word("Bxод cвoбодный"), word("OPEN DAILY", 1)], V, "no reader knows"),
+        ([word("Bxog cbogogHb"), word("OPEN DAILY", 1)], V, "no reader knows"),
+        ([word("Вход свободный"), word("OPEN DAILY", 1)], V, "no reader was made for 'В', 'х', 'о' and others"),
+        ([word("Bxog cbogogHb")], X, "seen nothing like it"),
+    ],
+)
+def test_what_no_reader_knows_is_shown_to_a_person(lines: list[str | Word], expected: Verdict, says: str):
+    seen = found(CYRILLIC, look(*lines), look(*lines, reader="second"))
+    assert verdict(seen) is expected
+    assert says in told(seen)
+
+
+def test_a_rare_letter_that_was_read_for_once_is_right():
+    tea = asked("Trà ấm")
+    assert verdict(found(tea, look("Trà ấm"))) is A
+    assert verdict(found(tea, look("Trà ám"))) is V
+    assert "no reader knows 'ấ', so a person must look" in told(found(tea, look("Trà ám")))
+    assert verdict(found(asked("Trà xanh"), look("Trà xanx"))) is X
+
+
+def twin(word_: Word, seen: str, ratio: float) -> TextLikelihood:
+    return TextLikelihood(phrase=0, reader="rapidocr", seen=seen, log_ratio=ratio, box=tuple(word_.box))
+
+
+@pytest.mark.parametrize(
+    ("seen", "name"), [("ONLY $4.5O", "text.look_alike_figure"), ("0NLY $4.50", "text.look_alike_letter")]
+)
+def test_an_exact_reading_is_doubt_where_its_look_alike_is_nearly_as_likely(seen: str, name: str):
+    read_ = word("ONLY $4.50")
+    near, far = twin(read_, seen, LIMITS[name] - 0.1), twin(read_, seen, LIMITS[name] + 0.1)
+    assert verdict(found(PRICE, look(read_), likelihoods=[far])) is A
+    doubt = found(PRICE, look(read_), likelihoods=[far, near])
+    assert verdict(doubt) is V
+    assert f"{seen!r} is nearly as likely" in told(doubt)
+    assert verdict(found(PRICE, look(read_), likelihoods=[replace(near, phrase=1)])) is A
+
+
+def test_a_look_alike_of_a_figure_is_judged_more_strictly_than_one_of_a_letter():
+    assert LIMITS["text.look_alike_figure"] > LIMITS["text.look_alike_letter"]
+    read_ = word("ONLY $4.50")
+    ratio = (LIMITS["text.look_alike_figure"] + LIMITS["text.look_alike_letter"]) / 2
+    assert verdict(found(PRICE, look(read_), likelihoods=[twin(read_, "ONLY $4.5O", ratio)])) is V
+    assert verdict(found(PRICE, look(read_), likelihoods=[twin(read_, "0NLY $4.50", ratio)])) is A
+
+
+def turned(text: str, x: float) -> Word:
+    """A line that runs upwards."""
+    size = 40.0 * len(text)
+    return Word(text=text, confidence=0.99, box=(x, 900, x, 900 - size, x + 60, 900 - size, x + 60, 900))
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        ([turned("FESTIVAL 1995", 300), turned("NORTHERN", 200)], A),
+        ([turned("FESTIVAL 1995", 200), turned("NORTHERN", 300)], V),
+        ([word("FESTIVAL 1995", 0), word("NORTHERN", 1)], V),
+        ([word("FESTIVAL 1995", 0), word("OPEN DAILY", 1), word("NORTHERN", 2)], V),
+        ([word("FESTIVAL NORTHERN 1995")], X),
+        ([word("1995 FESTIVAL", 0), word("NORTHERN", 1)], X),
+        ([word("FESTIVAL 1995", 0), word("NORTERN", 1)], X),
+    ],
+)
+def test_whole_lines_in_another_order_are_doubt(seen: list[Word], expected: Verdict):
+    wanted = asked("NORTHERN FESTIVAL 1995", "OPEN DAILY")
+    lines = [*seen] if any(w.text == "OPEN DAILY" for w in seen) else [*seen, word("OPEN DAILY", 5)]
+    assert verdict(found(wanted, look(*lines))) is expected
 
 
 def model(*lines: str) -> TextRead:

@@ -98,7 +98,7 @@ def test_what_every_check_passed_is_accepted():
         (["FRESH COFFE"], "wrong-text", "expected 'FRESH COFFEE', seen 'FRESH COFFE'"),
         (["FRESH COFFFEE"], "wrong-text", "seen 'FRESH COFFFEE'"),
         ([], "missing-text", "expected 'FRESH COFFEE', seen nothing like it"),
-        (["FRESH COFFEE", "NEW SEASON"], "extra-text", "seen 'NEW SEASON' though nobody asked for it"),
+        (["FRESH COFFEE", "NEW SEASON"], "extra-text", "seen 'NEW SEASON', which nobody asked for"),
         (["FRESH COFFEE", "FRESH COFFEE"], "extra-text", "seen 'FRESH COFFEE' a second time"),
     ],
 )
@@ -228,6 +228,23 @@ def test_numbers_beyond_their_threshold(values: dict[str, float], mode: str, rej
     judged = verdict(PICTURE, read(), **values)
     assert judged.verdict is (Verdict.REJECT if rejected else Verdict.REVIEW)
     assert (only(judged).mode, only(judged).certain) == (mode, rejected)
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        ({"bytes__size_bytes": 0.0}, "it is empty"),
+        ({"bytes__known": 0.0}, "no picture of a kind that is read"),
+        ({"bytes__ends": 0.0}, "cut off"),
+        ({"bytes__frames": 3.0}, "an animation of 3 frames"),
+        ({"bytes__too_large": 1.0}, "larger than any job may ask for"),
+        ({}, "to its last pixel"),
+    ],
+)
+def test_a_broken_file_says_in_which_way(found: dict[str, float], says: str):
+    judged = verdict(PICTURE, read(), bytes__decodes=0.0, **found)
+    assert (only(judged).mode, judged.verdict) == ("corrupt-bytes", Verdict.REJECT)
+    assert says in only(judged).evidence
 
 
 def test_a_frame_with_no_mean_is_still_empty():
