@@ -1,0 +1,57 @@
+-- What changes while work flows: roll-outs, their steps, and the verdicts that decide them.
+
+ALTER TABLE attempts
+    ADD COLUMN rollout_id text,
+    ADD COLUMN arm text CHECK (arm IN ('stable', 'candidate')),
+    ADD COLUMN shadow boolean NOT NULL DEFAULT false;
+
+COMMENT ON COLUMN attempts.shadow IS 'The twin of a paired job: measured and compared, never repaired and never delivered.';
+
+CREATE INDEX attempts_rollout ON attempts (rollout_id, arm, shadow) WHERE rollout_id IS NOT NULL AND attempt = 0;
+
+-- The first verdict of each job of a roll-out, and of each shadow: what its guards are decided by.
+CREATE TABLE first_verdicts (
+    rollout_id text    NOT NULL,
+    stored     bigint  NOT NULL GENERATED ALWAYS AS IDENTITY,
+    job_id     uuid    NOT NULL,
+    shadow     boolean NOT NULL,
+    arm        text    NOT NULL CHECK (arm IN ('stable', 'candidate')),
+    artifact   boolean NOT NULL,
+    modes      jsonb   NOT NULL CHECK (jsonb_typeof(modes) = 'array'),
+    latency_ms double precision,
+    event_id   uuid    NOT NULL,
+    PRIMARY KEY (rollout_id, job_id, shadow)
+);
+
+CREATE UNIQUE INDEX first_verdicts_stored ON first_verdicts (rollout_id, stored);
+
+COMMENT ON COLUMN first_verdicts.stored IS 'Their order: one sink at a time writes, so a later transaction has higher numbers. With gaps.';
+COMMENT ON COLUMN first_verdicts.modes IS 'Failure modes of the defects that are certain; artifact says whether there are any.';
+COMMENT ON COLUMN first_verdicts.latency_ms IS 'From the submission of the job to this verdict; null for a shadow.';
+
+-- Every step of every roll-out: its topic keeps the newest one alone.
+CREATE TABLE rollout_steps (
+    event_id   uuid    PRIMARY KEY,
+    rollout_id text    NOT NULL,
+    state      text    NOT NULL CHECK (state IN ('running', 'paused', 'completed', 'rolled_back', 'aborted')),
+    stage      integer NOT NULL,
+    percent    integer NOT NULL,
+    position   bigint  NOT NULL,
+    numbers    jsonb   NOT NULL,
+    reason     text    NOT NULL,
+    who        text    NOT NULL,
+    at_ms      bigint  NOT NULL
+);
+
+CREATE INDEX rollout_steps_order ON rollout_steps (rollout_id, stage, at_ms);
+
+COMMENT ON COLUMN rollout_steps.position IS 'first_verdicts.stored of the last verdict that the step''s stage did not count; 0 in the first stage.';
+
+-- How the roll-out stood when its controller last looked: for whoever asks. Not part of the record.
+CREATE TABLE rollout_looks (
+    rollout_id text    PRIMARY KEY,
+    position   bigint  NOT NULL,
+    numbers    jsonb   NOT NULL,
+    reason     text    NOT NULL,
+    at_ms      bigint  NOT NULL
+);
