@@ -45,14 +45,16 @@ class Objects:
     """URL, for messages."""
     max_bytes: int = MAX_OBJECT_BYTES
 
-    def write(self, key: str, data: bytes) -> None:
-        """Write an object whole or not at all, over what was there.
+    def write(self, key: str, data: bytes, *, media_type: str = "") -> None:
+        """Write an object whole or not at all, over what was there; a bucket serves it as its media type.
 
         Raises Transient where the store is away, Fatal where it cannot be written to, Poison above the bound.
         """
         self._bounded(key, len(data))
+        served: dict[str, str] = {"Content-Type": media_type} if media_type else {}
         try:
-            obstore.put(self.remote, key, data)
+            # A folder keeps no attributes, and refuses an object that has some.
+            obstore.put(self.remote, key, data, attributes=None if isinstance(self.remote, LocalStore) else served)
         except (BaseError, OSError) as e:
             raise self._writing(key, e) from e
 
@@ -78,6 +80,15 @@ class Objects:
             return result.bytes().to_bytes()
         except FileNotFoundError:
             return None
+        except (BaseError, OSError) as e:
+            raise self._classed(key, e) from e
+
+    def remove(self, key: str) -> None:
+        """Remove an object; nothing happens where there is none. Raises Transient, Fatal as read."""
+        try:
+            obstore.delete(self.remote, key)
+        except FileNotFoundError:
+            return
         except (BaseError, OSError) as e:
             raise self._classed(key, e) from e
 

@@ -31,7 +31,7 @@ from schemas.events import (
     TextContract,
 )
 from schemas.ids import job_id
-from store import artifacts, manifests
+from store import artifacts, manifests, shares
 from store.artifacts import ArtifactStore, open_store
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
@@ -276,3 +276,35 @@ def test_a_store_that_takes_no_picture_is_found_before_one_is_rendered(case: Cas
     full = replace(case.store, objects=replace(case.store.objects, max_bytes=artifacts.PROBE_BYTES - 1))
     with pytest.raises(Poison, match="at most"):
         artifacts.prove_writable(full)
+
+
+def test_a_shared_page_lies_apart_and_is_gone_once_it_is_removed(case: Case) -> None:
+    page = "<!doctype html><title>π</title>".encode()
+    share_id = shares.put(case.store, page)
+    assert share_id == hashlib.sha256(page).hexdigest() == shares.put(case.store, page)
+    assert shares.get(case.store, share_id) == page
+    assert shares.address_of(case.store, share_id).endswith(f"/shares/{share_id[:2]}/{share_id}.html")
+    with pytest.raises(Poison, match="is not in"):
+        case.store.get(share_id)
+    shares.remove(case.store, share_id)
+    shares.remove(case.store, share_id)
+    assert shares.get(case.store, share_id) is None
+    with pytest.raises(Poison, match="no address of a page"):
+        shares.get(case.store, "../" * 4)
+
+
+def test_a_damaged_page_is_poison_until_it_is_shared_again(case: Case) -> None:
+    share_id = shares.put(case.store, b"page")
+    case.store.objects.write(shares.key_of(share_id), b"another")
+    with pytest.raises(Poison, match="is damaged"):
+        shares.get(case.store, share_id)
+    shares.put(case.store, b"page")
+    assert shares.get(case.store, share_id) == b"page"
+
+
+def test_a_bucket_serves_a_page_as_html(s3_endpoint: str) -> None:
+    make_bucket(s3_endpoint, "pages")
+    store = open_store(s3_settings(s3_endpoint, "pages"))
+    share_id = shares.put(store, b"page")
+    answer = httpx.get(f"{s3_endpoint}/pages/assets/{shares.key_of(share_id)}")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
