@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from audit.rollout_rows import first_verdict, rollout_step
 from audit.rows import (
     OWN_RUN,
     AttemptRow,
     DeadLetterRow,
     DefectRow,
+    FirstVerdictRow,
     JobRow,
     LabelRow,
     MeasurementRow,
+    RolloutStepRow,
     RunRow,
     TouchUpRow,
     VerdictRow,
 )
+from rules.decide import VALIDATION
 from rules.lifecycle import STATE_AFTER, TERMINAL, JobEvent
 from schemas.codec import plain
 from schemas.events import (
@@ -38,6 +42,7 @@ from schemas.events import (
     RenderRequested,
     ReplayRequested,
     ReviewRequested,
+    RolloutChanged,
     TouchUpReported,
 )
 
@@ -66,6 +71,8 @@ class Projected:
         self.measurements: dict[tuple[str, str, int, int], MeasurementRow] = {}
         self.verdicts: dict[str, VerdictRow] = {}
         self.defects: dict[tuple[str, int], DefectRow] = {}
+        self.first_verdicts: dict[tuple[str, str, bool], FirstVerdictRow] = {}
+        self.rollout_steps: dict[str, RolloutStepRow] = {}
         self.touch_ups: dict[str, TouchUpRow] = {}
         self.labels: dict[str, LabelRow] = {}
         self.dead_letters: dict[str, DeadLetterRow] = {}
@@ -98,6 +105,10 @@ class Projected:
                 self._progress(event, event.request, event.at_ms)
                 self._attempt(_rendered(event.request, event.rendering))
                 self._verdict(event)
+                if (first := first_verdict(event)) is not None:
+                    self.first_verdicts.setdefault((first.rollout_id, first.job_id, first.shadow), first)
+            case RolloutChanged():
+                self.rollout_steps[event.event_id] = rollout_step(event)
             case TouchUpReported():
                 self.touch_ups.setdefault(event.event_id, TouchUpRow(**plain(event)))
             case AssetLabelled():
@@ -105,7 +116,7 @@ class Projected:
             case DeadLetter():
                 self._dead_letter(event, job_id)
             case _:
-                pass  # rulesets, roll-outs, holds and keys seen are in the ledger alone
+                pass  # rulesets, holds and keys seen are in the ledger alone
 
     def _job(self, job: Job) -> None:
         row = JobRow(
@@ -179,7 +190,7 @@ class Projected:
             attempt=event.request.attempt,
             verdict=judgement.verdict.value,
             record=type(event).__name__,
-            decided_by=event.approved_by if isinstance(event, AssetApproved) else "validation",
+            decided_by=event.approved_by if isinstance(event, AssetApproved) else VALIDATION,
             ruleset_id=judgement.ruleset_id,
             scores=judgement.scores,
             reasons=judgement.reasons,
@@ -234,6 +245,9 @@ def _asked(request: RenderRequest) -> AttemptRow:
         guidance=request.sampling.guidance,
         seed=request.sampling.seed,
         wants_text=bool(request.text.phrases),
+        shadow=request.assignment is not None and request.assignment.shadow,
+        rollout_id=None if request.assignment is None else request.assignment.rollout_id,
+        arm=None if request.assignment is None else request.assignment.arm.value,
     )
 
 

@@ -23,6 +23,8 @@ def store(conn: psycopg.Connection, rows: Projected) -> None:
         (statement("put_measurements"), rows.measurements),
         (statement("put_verdicts"), rows.verdicts),
         (statement("put_defects"), rows.defects),
+        (statement("put_first_verdicts"), rows.first_verdicts),
+        (statement("put_rollout_steps"), rows.rollout_steps),
         (statement("put_touch_ups"), rows.touch_ups),
         (statement("put_labels"), rows.labels),
         (statement("put_dead_letters"), rows.dead_letters),

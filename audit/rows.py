@@ -74,6 +74,9 @@ class AttemptRow:
     guidance: float
     seed: int
     wants_text: bool
+    shadow: bool = False
+    rollout_id: str | None = None
+    arm: str | None = None
     requested_at_ms: int | None = None
     outcome: str | None = None
     backend: str | None = None
@@ -147,6 +150,36 @@ class DefectRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FirstVerdictRow:
+    """The first verdict of a job in a roll-out, or of its shadow. `latency_ms` is from submission; None of a shadow."""
+
+    rollout_id: str
+    job_id: str
+    shadow: bool
+    arm: str
+    artifact: bool
+    modes: tuple[str, ...]
+    latency_ms: float | None
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutStepRow:
+    """One step of a roll-out. `position`: the last first verdict that had been counted when its stage was decided."""
+
+    event_id: str
+    rollout_id: str
+    state: str
+    stage: int
+    percent: int
+    position: int
+    numbers: Mapping[str, float]
+    reason: str
+    who: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TouchUpRow:
     """Hand work on a delivered asset."""
 
@@ -188,7 +221,19 @@ class DeadLetterRow:
     at_ms: int
 
 
-Row = JobRow | RunRow | AttemptRow | MeasurementRow | VerdictRow | DefectRow | TouchUpRow | LabelRow | DeadLetterRow
+Row = (
+    JobRow
+    | RunRow
+    | AttemptRow
+    | MeasurementRow
+    | VerdictRow
+    | DefectRow
+    | FirstVerdictRow
+    | RolloutStepRow
+    | TouchUpRow
+    | LabelRow
+    | DeadLetterRow
+)
 
 
 def _first(a: int | None, b: int | None) -> int | None:

@@ -22,6 +22,8 @@ from schemas.ids import event_id
 ARTIFACT_RATE: Final = "artifact-rate"
 P95: Final = "p95"
 STAGE: Final = "rollout"
+POSITION: Final = "position"
+"""Among the numbers of a step: the last verdict that had been counted, by the order in which the audit stored them."""
 RANGE: Final = 2**64
 FEWEST_JOBS: Final = 20
 """Verdicts of each arm below which no stage ends, whatever a plan says."""
@@ -240,6 +242,11 @@ def followed(was: RolloutChanged, decision: Decision, *, who: str, at_ms: int) -
         case _:
             assert_never(decision.action)
     return _step(was, state, stage, who=who, reason=decision.reason, numbers=decision.numbers, at_ms=at_ms)
+
+
+def position_of(step: RolloutChanged) -> int:
+    """How far verdicts had been counted when the stage that the step is in was decided; 0 in the first stage."""
+    return int(step.numbers.get(POSITION, 0))
 
 
 def _step(

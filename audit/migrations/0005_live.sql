@@ -43,9 +43,9 @@ CREATE TABLE rollout_steps (
     at_ms      bigint  NOT NULL
 );
 
-CREATE INDEX rollout_steps_order ON rollout_steps (rollout_id, stage, at_ms);
+CREATE INDEX rollout_steps_order ON rollout_steps (rollout_id, at_ms);
 
-COMMENT ON COLUMN rollout_steps.position IS 'first_verdicts.stored of the last verdict that the step''s stage did not count; 0 in the first stage.';
+COMMENT ON COLUMN rollout_steps.position IS 'first_verdicts.stored of the last verdict that had been counted when this stage, or this end, was decided; 0 at the start.';
 
 -- How the roll-out stood when its controller last looked: for whoever asks. Not part of the record.
 CREATE TABLE rollout_looks (
