@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from audit.operations import operation_of, recall_of
 from audit.rollout_rows import first_verdict, rollout_step
 from audit.rows import (
     OWN_RUN,
@@ -16,6 +17,8 @@ from audit.rows import (
     JobRow,
     LabelRow,
     MeasurementRow,
+    OperationRow,
+    RecallRow,
     RolloutStepRow,
     RunRow,
     TouchUpRow,
@@ -28,21 +31,25 @@ from schemas.events import (
     AssetApproved,
     AssetHeld,
     AssetLabelled,
+    AssetRecalled,
     AssetRejected,
     DeadLetter,
     Event,
+    HoldChanged,
     ImageGenerated,
     ImageInspected,
     Job,
     Judgement,
     PromptRefused,
     PromptSubmitted,
+    RecoveryChanged,
     Rendering,
     RenderRequest,
     RenderRequested,
     ReplayRequested,
     ReviewRequested,
     RolloutChanged,
+    RulesetActivated,
     TouchUpReported,
 )
 
@@ -54,9 +61,10 @@ RANK: Final[Mapping[type[Event], int]] = {
     ImageGenerated: 2,
     ImageInspected: 3,
     ReviewRequested: 4,
-    AssetHeld: 4,
-    AssetRejected: 5,
-    AssetApproved: 5,
+    AssetHeld: 5,
+    AssetRejected: 6,
+    AssetApproved: 6,
+    AssetRecalled: 7,
 }
 """Order of a run's records within one attempt. Review and hold come before what a person makes of them."""
 
@@ -76,6 +84,8 @@ class Projected:
         self.touch_ups: dict[str, TouchUpRow] = {}
         self.labels: dict[str, LabelRow] = {}
         self.dead_letters: dict[str, DeadLetterRow] = {}
+        self.recalls: dict[str, RecallRow] = {}
+        self.operations: dict[str, OperationRow] = {}
 
     def take(self, event: Event, job_id: str | None) -> None:
         """Add what an event says. `job_id` is the ledger's, for records that only their key ties to a job."""
@@ -107,16 +117,26 @@ class Projected:
                 self._verdict(event)
                 if (first := first_verdict(event)) is not None:
                     self.first_verdicts.setdefault((first.rollout_id, first.job_id, first.shadow), first)
-            case RolloutChanged():
-                self.rollout_steps[event.event_id] = rollout_step(event)
+            case _:
+                self._take_word(event, job_id)
+
+    def _take_word(self, event: Event, job_id: str | None) -> None:
+        """What people say of assets, what operators do, and what was given up."""
+        match event:
             case TouchUpReported():
                 self.touch_ups.setdefault(event.event_id, TouchUpRow(**plain(event)))
             case AssetLabelled():
                 self._label(event)
             case DeadLetter():
                 self._dead_letter(event, job_id)
+            case RolloutChanged():
+                self.rollout_steps[event.event_id] = rollout_step(event)
+            case AssetRecalled():
+                self.recalls[event.event_id] = recall_of(event)
+            case HoldChanged() | RecoveryChanged() | RulesetActivated():
+                self.operations[event.event_id] = operation_of(event)
             case _:
-                pass  # rulesets, holds and keys seen are in the ledger alone
+                pass  # documents of rulesets, replays' steps and keys seen are in the ledger alone
 
     def _job(self, job: Job) -> None:
         row = JobRow(
@@ -245,6 +265,7 @@ def _asked(request: RenderRequest) -> AttemptRow:
         guidance=request.sampling.guidance,
         seed=request.sampling.seed,
         wants_text=bool(request.text.phrases),
+        tags=tuple(sorted({t.name for t in request.tags})),
         shadow=request.assignment is not None and request.assignment.shadow,
         rollout_id=None if request.assignment is None else request.assignment.rollout_id,
         arm=None if request.assignment is None else request.assignment.arm.value,

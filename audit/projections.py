@@ -28,6 +28,8 @@ def store(conn: psycopg.Connection, rows: Projected) -> None:
         (statement("put_touch_ups"), rows.touch_ups),
         (statement("put_labels"), rows.labels),
         (statement("put_dead_letters"), rows.dead_letters),
+        (statement("put_recalls"), rows.recalls),
+        (statement("put_operations"), rows.operations),
     )
     for query, batch in tables:
         if batch:

@@ -86,6 +86,7 @@ class Progress:
     in_review: int
     refused: int
     held: int
+    recalled: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,8 +243,7 @@ def progress(conn: psycopg.Connection, scope: Scope = EVERYTHING) -> Progress:
         accepted=number(State.APPROVED),
         repaired=found[State.APPROVED].repaired if State.APPROVED in found else 0,
         in_review=number(State.REVIEW),
-        refused=number(State.REFUSED),
-        held=number(State.HELD),
+        **{s.value: number(s) for s in (State.REFUSED, State.HELD, State.RECALLED)},
     )
 
 

@@ -74,6 +74,7 @@ class AttemptRow:
     guidance: float
     seed: int
     wants_text: bool
+    tags: tuple[str, ...] = ()
     shadow: bool = False
     rollout_id: str | None = None
     arm: str | None = None
@@ -207,6 +208,37 @@ class LabelRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecallRow:
+    """A delivered asset that was taken back."""
+
+    event_id: str
+    job_id: str
+    replay_id: str
+    approval_id: str
+    asset_sha256: str
+    defects: tuple[str, ...]
+    ruleset_id: str | None
+    recovery_id: str | None
+    who: str
+    why: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationRow:
+    """What an operator did: a hold, a step of a recovery, a ruleset that decides from then on."""
+
+    event_id: str
+    kind: str
+    subject: str
+    step: str
+    numbers: Mapping[str, float]
+    who: str
+    why: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterRow:
     """A record that a stage gave up."""
 
@@ -233,6 +265,8 @@ Row = (
     | TouchUpRow
     | LabelRow
     | DeadLetterRow
+    | RecallRow
+    | OperationRow
 )
 
 

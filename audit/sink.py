@@ -23,7 +23,7 @@ from broker.signals import Stop, StopSignals
 from schemas.catalogue import RENDER_PATTERN, catalogue
 from schemas.codec import Codec
 from schemas.errors import Poison, Transient
-from schemas.events import AssetLabelled, DeadLetter, Event, PromptSeen, TouchUpReported
+from schemas.events import AssetLabelled, AssetRecalled, DeadLetter, Event, PromptSeen, TouchUpReported
 from schemas.registry import codec_for
 
 POLL_S: Final = 0.1
@@ -66,7 +66,7 @@ def _job_id(record: Fetched, event: Event | None) -> str | None:
             found = record.key
         case DeadLetter():
             found = event.key
-        case AssetLabelled() | PromptSeen() | TouchUpReported():
+        case AssetLabelled() | AssetRecalled() | PromptSeen() | TouchUpReported():
             return event.job_id
         case _:
             request = getattr(event, "request", event)

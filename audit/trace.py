@@ -19,6 +19,7 @@ from schemas.events import (
     AssetApproved,
     AssetHeld,
     AssetLabelled,
+    AssetRecalled,
     AssetRejected,
     DeadLetter,
     Event,
@@ -148,6 +149,35 @@ def _verdict_facts(event: AssetApproved | AssetHeld | AssetRejected | ReviewRequ
     return facts
 
 
+def _word_facts(event: TouchUpReported | AssetLabelled | AssetRecalled) -> Facts:
+    """What a person says of an asset."""
+    match event:
+        case TouchUpReported():
+            return {
+                "minutes": event.minutes,
+                "defect": event.defect,
+                "who": event.who,
+                "asset_sha256": event.asset_sha256,
+            }
+        case AssetLabelled():
+            return {
+                "source": event.source.value,
+                "defects": list(event.defects) or "sound",
+                "who": event.who,
+                "why": event.why,
+                "asset_sha256": event.asset_sha256,
+            }
+        case AssetRecalled():
+            return {
+                "defects": list(event.defects),
+                "asset_sha256": event.asset_sha256,
+                "ruleset_id": event.ruleset_id,
+                "recovery_id": event.recovery_id,
+                "who": event.who,
+                "why": event.why,
+            }
+
+
 def facts_of(event: Event) -> Facts:
     """What a reader of the story wants to know of a record."""
     match event:
@@ -176,24 +206,11 @@ def facts_of(event: Event) -> Facts:
                 "errors": [f"{e.check}: {e.message}" for e in seen.errors],
                 "inspect_ms": seen.elapsed_ms,
             }
-        case TouchUpReported():
-            return {
-                "minutes": event.minutes,
-                "defect": event.defect,
-                "who": event.who,
-                "asset_sha256": event.asset_sha256,
-            }
-        case AssetLabelled():
-            return {
-                "source": event.source.value,
-                "defects": list(event.defects) or "sound",
-                "who": event.who,
-                "why": event.why,
-                "asset_sha256": event.asset_sha256,
-            }
         case DeadLetter(origin=origin):
             where = f"{origin.topic}/{origin.partition}@{origin.offset}"
             return {"stage": event.stage, "kind": event.kind.value, "error": event.error, "origin": where}
+        case TouchUpReported() | AssetLabelled() | AssetRecalled():
+            return _word_facts(event)
         case _:
             return {}
 

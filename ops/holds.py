@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException, Producer
 from broker import clients
 from broker.settings import Settings
 from ops.whole_topic import whole_topic_events
-from rules.decide import held_by
+from rules.holds import approval_id, let_go
 from rules.tree import nearest
 from schemas import ids
 from schemas.catalogue import DESIGN_QUEUE, HELD, HOLDS
@@ -25,7 +25,6 @@ from schemas.events import AssetApproved, AssetHeld, HoldChanged, HoldScope
 from schemas.registry import codec_for
 
 STAGE: Final = "ops"
-RELEASE: Final = "release"
 TRANSACTIONAL_ID: Final = "ops-release"
 """One for all holds: an asset that two holds cover may be delivered by the release of either."""
 WRITE_S: Final = 30.0
@@ -45,11 +44,32 @@ def no_fault(_step: Step) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Released:
-    """What a release did: assets delivered now, delivered before, and kept by each other hold that is active."""
+    """What a release did: assets delivered now, delivered before, and kept by each other hold that is active.
+
+    `stopped` says why a release in lots ended early; the hold is active then, and keeps the rest.
+    """
 
     delivered: int = 0
     delivered_before: int = 0
     still_held: dict[str, int] = field(default_factory=dict[str, int])
+    stopped: str = ""
+
+
+def go_on(_done: Released) -> str | None:
+    """The guard of a release that nothing stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lots:
+    """How a release goes step by step: `size` assets, then `pause_s` seconds, and the guard is asked before each lot.
+
+    guard: why to stop; None to go on. wait: pauses; True where whoever runs it wants to end.
+    """
+
+    size: int
+    pause_s: float
+    wait: Callable[[float], bool]
+    guard: Callable[[Released], str | None] = go_on
 
 
 def current(settings: Settings) -> Mapping[str, HoldChanged]:
@@ -105,18 +125,20 @@ def release(
     why: str,
     now_ms: Callable[[], int],
     batch: int = BATCH,
+    lots: Lots | None = None,
     fault: Callable[[Step], None] = no_fault,
 ) -> Released:
     """Release a hold and deliver what it kept, except what another active hold still covers.
 
     It may be run again, to finish one that was interrupted or to look once more. `now_ms` gives milliseconds since
-    1970 UTC, `batch` is how many assets share a transaction, `fault` is called at every step. Raises BadConfig where
+    1970 UTC, `batch` is how many assets share a transaction, `fault` is called at every step. With `lots` the hold
+    stays active, and keeps what passes meanwhile, until all it kept has been delivered. Raises BadConfig where
     there is no such hold, Fatal where another release took over, Transient where the broker is away: run it again.
     """
     known = current(settings)
     if hold_id not in known:
         raise BadConfig(f"there is no hold {hold_id!r}", mend=nearest(hold_id, known))
-    return _Release(settings, known[hold_id], who, now_ms, batch, fault).run(why)
+    return _Release(settings, known[hold_id], who, now_ms, batch, lots, fault).run(why)
 
 
 class _Release:
@@ -129,24 +151,37 @@ class _Release:
         who: str,
         now_ms: Callable[[], int],
         batch: int,
+        lots: Lots | None,
         fault: Callable[[Step], None],
     ) -> None:
         self._settings, self._hold, self._who = settings, hold, who
-        self._now_ms, self._batch, self._fault = now_ms, batch, fault
+        self._now_ms, self._fault = now_ms, fault
+        self._batch = batch if lots is None else lots.size
+        self._lots = lots if hold.active else None  # what was released once keeps nothing back any more
         self._codec = codec_for(settings.schema_registry_url)
         self._producer: Producer = clients.producer(settings, transactional_id=TRANSACTIONAL_ID)
         self._done = Released()
 
     def run(self, why: str) -> Released:
-        """Fence others, announce the release, then deliver until a look finds nothing more to deliver."""
+        """Fence others, announce the release, then deliver until a look finds nothing more to deliver.
+
+        In lots it is announced once all that was kept is delivered: the guard may stop it before.
+        """
         try:
             # Before anything is read: what a former run left open is aborted now, and it can commit nothing more.
             self._producer.init_transactions(WRITE_S)
+            first = True
+            if self._lots is not None:
+                while self._pass(first=first) and not self._done.stopped:
+                    first = False
+                if self._done.stopped:
+                    return self._done
+                first, self._lots = False, None
             if self._hold.active:
                 self._announce(why)
             self._fault("announced")
             for number in range(MAX_PASSES):
-                if not self._pass(first=number == 0) and number > 0:
+                if not self._pass(first=first and number == 0) and number > 0:
                     return self._done
         except KafkaException as e:
             raise clients.classed(e, f"releasing {self._hold.hold_id}") from e
@@ -154,28 +189,25 @@ class _Release:
 
     def _announce(self, why: str) -> None:
         at_ms = self._now_ms()
-        change = replace(
-            self._hold,
-            event_id=ids.event_id(self._hold.hold_id, STAGE, f"released {at_ms}"),
-            at_ms=at_ms,
-            active=False,
-            who=self._who,
-            why=why,
-        )
+        event_id = ids.event_id(self._hold.hold_id, STAGE, f"released {at_ms}")
+        change = replace(self._hold, event_id=event_id, at_ms=at_ms, active=False, who=self._who, why=why)
         self._producer.begin_transaction()
         self._producer.produce(HOLDS, key=change.hold_id.encode(), value=self._codec.encode(change))
         self._producer.commit_transaction(WRITE_S)
 
     def _pass(self, *, first: bool) -> int:
         """One look at topic held; gives how many assets it delivered."""
-        active = {k: h for k, h in current(self._settings).items() if h.active and k != self._hold.hold_id}
+        holds = current(self._settings)
         waiting: set[str] = set()
         kept: dict[str, str] = {}
         for event in self._held():
-            if other := held_by(event.request, active):
-                kept[_id(event)] = other
-            else:
-                waiting.add(_id(event))
+            match self._decided(event, holds):
+                case AssetApproved(event_id=event_id):
+                    waiting.add(event_id)
+                case AssetHeld(event_id=event_id, hold_id=other):
+                    kept[event_id] = other
+                case None:
+                    pass
         found = len(waiting)
         if waiting or kept:
             for event in whole_topic_events(self._settings, DESIGN_QUEUE, self._codec):
@@ -189,45 +221,44 @@ class _Release:
 
     def _deliver(self, waiting: set[str]) -> int:
         """Deliver the held assets whose new ids are waiting, in batches of one transaction each."""
-        delivered, batch = 0, list[AssetApproved]()
+        delivered, batch = 0, list[AssetHeld]()
         for event in self._held():
-            if _id(event) in waiting:
-                waiting.discard(_id(event))
-                batch.append(self._approved(event))
+            if approval_id(event) in waiting:
+                waiting.discard(approval_id(event))
+                batch.append(event)
             if len(batch) >= self._batch:
                 delivered += self._commit(batch)
                 batch = []
+                if self._stops(more=bool(waiting)):
+                    return delivered
         return delivered + (self._commit(batch) if batch else 0)
 
-    def _commit(self, batch: list[AssetApproved]) -> int:
+    def _commit(self, batch: list[AssetHeld]) -> int:
+        if self._lots is not None and (why := self._lots.guard(self._done)) is not None:
+            self._done.stopped = why
+            return 0
+        holds = current(self._settings)  # a hold that was set since the look keeps its own back
+        passed = [a for e in batch if isinstance(a := self._decided(e, holds), AssetApproved)]
         self._producer.begin_transaction()
-        for event in batch:
+        for event in passed:
             key = event.request.job.job_id.encode()
             self._producer.produce(DESIGN_QUEUE, key=key, value=self._codec.encode(event))
         self._fault("produced")
         self._producer.commit_transaction(WRITE_S)
-        self._done.delivered += len(batch)
+        self._done.delivered += len(passed)
         self._fault("committed")
-        return len(batch)
+        return len(passed)
+
+    def _stops(self, *, more: bool) -> bool:
+        """Pause between two lots; whether to end here."""
+        if self._lots is not None and more and not self._done.stopped and self._lots.wait(self._lots.pause_s):
+            self._done.stopped = "it was asked to end"
+        return bool(self._done.stopped)
+
+    def _decided(self, event: AssetHeld, holds: Mapping[str, HoldChanged]) -> AssetApproved | AssetHeld | None:
+        return let_go(event, self._hold, holds, who=self._who, at_ms=self._now_ms())
 
     def _held(self) -> Iterator[AssetHeld]:
-        """What this hold kept, and what it covers of what others kept."""
-        mine: Mapping[str, HoldChanged] = {self._hold.hold_id: replace(self._hold, active=True)}
         for event in whole_topic_events(self._settings, HELD, self._codec):
-            if isinstance(event, AssetHeld) and (event.hold_id in mine or held_by(event.request, mine)):
+            if isinstance(event, AssetHeld):
                 yield event
-
-    def _approved(self, event: AssetHeld) -> AssetApproved:
-        return AssetApproved(
-            event_id=_id(event),
-            at_ms=self._now_ms(),
-            request=event.request,
-            rendering=event.rendering,
-            judgement=event.judgement,
-            approved_by=f"{RELEASE} by {self._who}",
-        )
-
-
-def _id(event: AssetHeld) -> str:
-    """Id of the approval that a held asset becomes: the same in every run."""
-    return ids.event_id(event.event_id, RELEASE)

@@ -32,6 +32,7 @@ SHOWN: Final = (
     ("in review", "yellow"),
     ("refused", "magenta"),
     ("held", "white"),
+    ("recalled", "red"),
 )
 
 
@@ -88,7 +89,7 @@ class Watch:
 
     def _counts(self, now: Progress) -> tuple[int, ...]:
         in_flight = now.in_flight + self._total - now.jobs  # what the ledger has not seen yet is under way too
-        return in_flight, now.accepted, now.repaired, now.in_review, now.refused, now.held
+        return in_flight, now.accepted, now.repaired, now.in_review, now.refused, now.held, now.recalled
 
     def _line(self, now: Progress) -> str:
         jobs = ", ".join(f"{name} {n}" for (name, _), n in zip(SHOWN, self._counts(now), strict=True))

@@ -8,6 +8,7 @@ from typing import Final
 
 from rules.engines import EngineProfile
 from rules.files import unusable
+from rules.holds import keep, pass_on, shadow_hold
 from rules.ladder import Exhausted, derived_seed, next_repair
 from rules.regions import text_edit
 from rules.routing import Rule, facts_of
@@ -25,7 +26,6 @@ from schemas.events import (
     Defect,
     Edit,
     HoldChanged,
-    HoldScope,
     ImageInspected,
     Job,
     Lane,
@@ -46,11 +46,8 @@ VALIDATION: Final = "validation"
 """Stage names, which also go into the ids of what the stages write."""
 PAIR: Final = "pair"
 """Ends the replay id of the twin of a paired job."""
-SHADOW: Final = "shadow:"
-"""Begins the hold id under which twins end; no hold has it, so nothing lets them go."""
 ASKED_FOR: Final = "engine asked for"
 REASONS_MAX: Final = 64
-HOLD_ID_MAX: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,25 +144,10 @@ def on_inspected(
     judgement = judge(event.inspection, event.rendering, event.request, ruleset)
     event_id = ids.event_id(event.event_id, VALIDATION)
     request, rendering = event.request, event.rendering
-    if request.assignment is not None and request.assignment.shadow:
-        hold = f"{SHADOW}{request.assignment.rollout_id}"[:HOLD_ID_MAX]
-        return AssetHeld(
-            event_id=event_id, at_ms=at_ms, request=request, rendering=rendering, judgement=judgement, hold_id=hold
-        )
+    if (shadow := shadow_hold(request)) is not None:
+        return keep(event, judgement, event_id=event_id, at_ms=at_ms, hold_id=shadow)
     if judgement.verdict is Verdict.ACCEPT:
-        hold = held_by(request, holds)
-        if hold is not None:
-            return AssetHeld(
-                event_id=event_id, at_ms=at_ms, request=request, rendering=rendering, judgement=judgement, hold_id=hold
-            )
-        return AssetApproved(
-            event_id=event_id,
-            at_ms=at_ms,
-            request=request,
-            rendering=rendering,
-            judgement=judgement,
-            approved_by=VALIDATION,
-        )
+        return pass_on(event, judgement, holds, event_id=event_id, approved_by=VALIDATION, at_ms=at_ms)
     if judgement.verdict is Verdict.REJECT:
         step = next_repair(
             request,
@@ -278,19 +260,3 @@ def _negative(job: Job, rule: Rule, profile: EngineProfile) -> str:
     if not profile.negative_prompt:
         return job.negative_prompt
     return ", ".join(part for part in (job.negative_prompt, rule.add_negative) if part)[:20000]
-
-
-def held_by(request: RenderRequest, holds: Mapping[str, HoldChanged]) -> str | None:
-    """The first hold, by id, that takes hold of an attempt."""
-    tags = {t.name for t in request.tags}
-    for hold_id in sorted(holds):
-        hold = holds[hold_id]
-        caught = {
-            HoldScope.REPLAY: request.replay_id == hold.value,
-            HoldScope.CAMPAIGN: request.job.campaign == hold.value,
-            HoldScope.ENGINE: request.engine == hold.value,
-            HoldScope.TAG: hold.value in tags,
-        }[hold.scope]
-        if hold.active and caught:
-            return hold.hold_id
-    return None

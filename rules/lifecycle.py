@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from schemas.events import (
     AssetApproved,
     AssetHeld,
+    AssetRecalled,
     AssetRejected,
     ImageGenerated,
     ImageInspected,
@@ -30,6 +31,7 @@ JobEvent: TypeAlias = (
     | AssetHeld
     | ReviewRequested
     | ReplayRequested
+    | AssetRecalled
 )
 
 
@@ -46,6 +48,7 @@ class State(StrEnum):
     APPROVED = "approved"
     REVIEW = "review"
     HELD = "held"
+    RECALLED = "recalled"
 
 
 NEXT: Final[Mapping[tuple[State, type[JobEvent]], State]] = {
@@ -62,12 +65,14 @@ NEXT: Final[Mapping[tuple[State, type[JobEvent]], State]] = {
     (State.REJECTED, RenderRequested): State.ROUTED,
     (State.HELD, AssetApproved): State.APPROVED,
     (State.REVIEW, AssetApproved): State.APPROVED,
+    (State.REVIEW, AssetHeld): State.HELD,
     (State.REVIEW, AssetRejected): State.REJECTED,
+    (State.APPROVED, AssetRecalled): State.RECALLED,
 }
-"""What may follow what. The last three are a person's doing: a release, an approval, a rejection in review."""
+"""What may follow what. The last five are a person's doing: a release, what came of a review, and a recall."""
 STATE_AFTER: Final[Mapping[type[JobEvent], State]] = {event: state for (_, event), state in NEXT.items()}
 """The state after an event, whatever was before: each event leads to one state only."""
-TERMINAL: Final = frozenset({State.REFUSED, State.APPROVED, State.REVIEW, State.HELD})
+TERMINAL: Final = frozenset({State.REFUSED, State.APPROVED, State.REVIEW, State.HELD, State.RECALLED})
 """States in which the pipeline itself does nothing more."""
 
 

@@ -55,3 +55,51 @@ CREATE TABLE rollout_looks (
     reason     text    NOT NULL,
     at_ms      bigint  NOT NULL
 );
+
+-- Delivered assets that were taken back.
+ALTER TABLE runs DROP CONSTRAINT runs_state;
+ALTER TABLE runs ADD CONSTRAINT runs_state CHECK (state IN (
+    'new', 'submitted', 'routed', 'rendered', 'inspected', 'rejected', 'refused', 'approved', 'review', 'held',
+    'recalled'
+));
+
+CREATE TABLE recalls (
+    event_id     uuid   PRIMARY KEY,
+    job_id       uuid   NOT NULL,
+    replay_id    text   NOT NULL,
+    approval_id  uuid   NOT NULL,
+    asset_sha256 text   NOT NULL,
+    defects      jsonb  NOT NULL CHECK (jsonb_typeof(defects) = 'array'),
+    ruleset_id   text,
+    recovery_id  text,
+    who          text   NOT NULL,
+    why          text   NOT NULL,
+    at_ms        bigint NOT NULL
+);
+
+CREATE UNIQUE INDEX recalls_approval ON recalls (approval_id);
+CREATE INDEX recalls_job ON recalls (job_id);
+
+-- What operators did, in words for those who ask later why the figures moved.
+CREATE TABLE operations (
+    event_id uuid   PRIMARY KEY,
+    kind     text   NOT NULL CHECK (kind IN ('hold', 'recovery', 'ruleset')),
+    subject  text   NOT NULL,
+    step     text   NOT NULL,
+    numbers  jsonb  NOT NULL,
+    who      text   NOT NULL,
+    why      text   NOT NULL,
+    at_ms    bigint NOT NULL
+);
+
+CREATE INDEX operations_time ON operations (at_ms);
+
+-- What a report asks of a window of time.
+ALTER TABLE attempts ADD COLUMN tags jsonb NOT NULL DEFAULT '[]';
+
+COMMENT ON COLUMN attempts.tags IS 'Tags that sanity gave to the prompt; empty on attempts from before this column.';
+
+CREATE INDEX attempts_requested ON attempts (requested_at_ms);
+CREATE INDEX verdicts_time ON verdicts (at_ms);
+CREATE INDEX touch_ups_time ON touch_ups (at_ms);
+CREATE INDEX runs_replay ON runs (replay_id) WHERE replay_id <> '';

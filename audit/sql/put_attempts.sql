@@ -1,12 +1,12 @@
 INSERT INTO attempts AS old (
     job_id, replay_id, attempt, rung, rule, engine, lane, risk, ruleset_id, scheduler, steps, guidance, seed,
-    wants_text, shadow, rollout_id, arm, requested_at_ms, outcome, backend, model_digest, device, failure_kind, failure_message,
+    wants_text, tags, shadow, rollout_id, arm, requested_at_ms, outcome, backend, model_digest, device, failure_kind, failure_message,
     asset_sha256, media_type, size_bytes, manifest_sha256, engine_ms, batch_size, cost_usd, generated_at_ms,
     inspect_ms, inspected_at_ms
 )
 SELECT
     new.job_id, new.replay_id, new.attempt, new.rung, new.rule, new.engine, new.lane, new.risk, new.ruleset_id,
-    new.scheduler, new.steps, new.guidance, new.seed, new.wants_text, new.shadow, new.rollout_id, new.arm,
+    new.scheduler, new.steps, new.guidance, new.seed, new.wants_text, new.tags, new.shadow, new.rollout_id, new.arm,
     new.requested_at_ms, new.outcome,
     new.backend, new.model_digest, new.device, new.failure_kind, new.failure_message, new.asset_sha256,
     new.media_type, new.size_bytes, new.manifest_sha256, new.engine_ms, new.batch_size, new.cost_usd,
@@ -14,7 +14,7 @@ SELECT
 FROM jsonb_to_recordset(%(rows)s::jsonb) AS new (
     job_id uuid, replay_id text, attempt integer, rung text, rule text, engine text, lane text, risk text,
     ruleset_id text, scheduler text, steps integer, guidance double precision, seed bigint, wants_text boolean,
-    shadow boolean, rollout_id text, arm text, requested_at_ms bigint, outcome text, backend text, model_digest text, device text, failure_kind text,
+    tags jsonb, shadow boolean, rollout_id text, arm text, requested_at_ms bigint, outcome text, backend text, model_digest text, device text, failure_kind text,
     failure_message text, asset_sha256 text, media_type text, size_bytes bigint, manifest_sha256 text,
     engine_ms double precision, batch_size integer, cost_usd double precision, generated_at_ms bigint,
     inspect_ms double precision, inspected_at_ms bigint

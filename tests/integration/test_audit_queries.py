@@ -79,6 +79,7 @@ def test_states_of_some_jobs(conn: psycopg.Connection):
 def test_progress_and_counts(conn: psycopg.Connection):
     assert asdict(queries.progress(conn, SPRING)) == {
         "jobs": 4, "in_flight": 0, "accepted": 2, "repaired": 1, "in_review": 1, "refused": 1, "held": 0,
+        "recalled": 0,
     }  # fmt: skip
     counts = queries.counts(conn)
     assert counts[State.APPROVED] == 3
