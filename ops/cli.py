@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "campaign": "campaign:app",
     "hold": "hold:app",
     "rules": "rules:app",
+    "rollout": "rollout:app",
     "topics": "topics:topics",
     "schemas": "schemas:app",
     "run": "stack:run",

@@ -42,17 +42,22 @@ def print_json(data: Any) -> None:
     sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
     """A table; columns whose name ends in a unit or a count are aligned right by a leading `>`.
 
     Cells may hold what a client wrote or a reader read: brackets in them are no markup.
     """
-    table = Table(title=title and escape(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    made = Table(title=title and escape(title), title_justify="left", box=None, pad_edge=False, header_style="bold")
     for c in columns:
-        table.add_column(c.removeprefix(">"), justify="right" if c.startswith(">") else "left", overflow="fold")
+        made.add_column(c.removeprefix(">"), justify="right" if c.startswith(">") else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text("" if v is None else str(v)) for v in row))
-    out().print(table)
+        made.add_row(*(Text("" if v is None else str(v)) for v in row))
+    return made
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
+    """The same on standard output."""
+    out().print(table(columns, rows, title=title))
 
 
 def progress(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:

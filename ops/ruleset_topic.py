@@ -6,16 +6,15 @@ once more under a key of its own: the way back needs nothing but the broker, how
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from confluent_kafka import KafkaException
 
-from broker import clients
 from broker.broadcast import ACTIVE_KEY
 from broker.settings import Settings
+from ops.rollout_topic import Write, ended_by_hand, in_one_transaction
 from ops.whole_topic import whole_topic
 from rules.ruleset import Ruleset, from_document
 from rules.tree import nearest
@@ -29,8 +28,6 @@ ACTIVATED_KEY: Final = "activated/"
 ACTIVATIONS_KEPT: Final = 200
 """Former activations that the topic keeps; the ledger of the audit keeps all."""
 PREFIX_MIN: Final = 6
-WRITE_S: Final = 30.0
-TRANSACTIONAL_ID: Final = "ops-rulesets"
 
 Record = tuple[str, Event | None]
 """Key and event; None deletes the key."""
@@ -138,24 +135,17 @@ def activation_records(now: Published, activated: RulesetActivated) -> list[Reco
 def change_topic(settings: Settings, decide: Callable[[Published], Sequence[Record]]) -> Published:
     """Read the topic, and write what `decide` makes of it, in one transaction; returns what was read.
 
-    Whoever else changes it meanwhile loses the race and is told so: two that go back at once go one step back.
-    Raises as read_topic, and Fatal or Transient where the broker does not take it.
+    Where another ruleset comes to decide, a roll-out under way is aborted by the same transaction: it would compare
+    with rules that are in force no more. Raises as read_topic and in_one_transaction.
     """
-    producer = clients.producer(settings, transactional_id=TRANSACTIONAL_ID)
-    try:
-        producer.init_transactions(WRITE_S)
-        now = read_topic(settings)
+    seen: list[Published] = []
+
+    def writes() -> list[Write]:
+        seen.append(now := read_topic(settings))
         records = decide(now)
-        if records:
-            producer.begin_transaction()
-            for key, value in _encoded(settings, records):
-                producer.produce(catalogue.RULESETS, key=key, value=value)
-            producer.commit_transaction(WRITE_S)
-    except KafkaException as e:
-        raise clients.classed(e, "change the rulesets") from e
-    return now
+        activated = dict(records).get(ACTIVE_KEY)
+        ended = ended_by_hand(settings, activated) if isinstance(activated, RulesetActivated) else []
+        return [*((catalogue.RULESETS, key, event) for key, event in records), *ended]
 
-
-def _encoded(settings: Settings, records: Iterable[Record]) -> list[tuple[bytes, bytes | None]]:
-    codec = codec_for(settings.schema_registry_url)
-    return [(key.encode(), None if event is None else codec.encode(event)) for key, event in records]
+    in_one_transaction(settings, writes)
+    return seen[0]

@@ -80,7 +80,7 @@ def publish(settings: Settings, ruleset: Ruleset, *, who: str, at_ms: int, activ
         active = activate and now.active_id != ruleset.id
         return [
             *([] if known else [(ruleset.id, published)]),
-            *(activation_records(now, _activated(now, ruleset.id, who, at_ms)) if active else []),
+            *(activation_records(now, activated_after(now, ruleset.id, who, at_ms)) if active else []),
         ]
 
     now = change_topic(settings, records)
@@ -95,7 +95,9 @@ def activate(settings: Settings, ruleset_id: str, *, who: str, at_ms: int) -> Ch
 
     def records(now: Published) -> list[Record]:
         _make_topics(settings, parsed(now.find(ruleset_id)))
-        return [] if now.active_id == ruleset_id else activation_records(now, _activated(now, ruleset_id, who, at_ms))
+        if now.active_id == ruleset_id:
+            return []
+        return activation_records(now, activated_after(now, ruleset_id, who, at_ms))
 
     now = change_topic(settings, records)
     return Changed(ruleset_id=ruleset_id, former_id=now.active_id, was_known=True)
@@ -111,7 +113,7 @@ def roll_back(settings: Settings, *, who: str, at_ms: int) -> Changed:
             raise BadConfig("no other ruleset was active before", mend="name one: presscheck rules activate ID")
         parsed(now.find(former))
         chosen.append(former)
-        return activation_records(now, _activated(now, former, who, at_ms))
+        return activation_records(now, activated_after(now, former, who, at_ms))
 
     now = change_topic(settings, records)
     return Changed(ruleset_id=chosen[0], former_id=now.active_id, was_known=True)
@@ -130,7 +132,8 @@ def resolve(settings: Settings, name: str) -> Ruleset:
     return parsed(read_topic(settings).find(name))
 
 
-def _activated(now: Published, ruleset_id: str, who: str, at_ms: int) -> RulesetActivated:
+def activated_after(now: Published, ruleset_id: str, who: str, at_ms: int) -> RulesetActivated:
+    """The event that makes a ruleset decide after what decides now."""
     before = "" if now.active is None else now.active.event_id
     event_id = ids.event_id(ruleset_id, STAGE, f"activated {at_ms} after {before}")
     return RulesetActivated(event_id=event_id, at_ms=at_ms, ruleset_id=ruleset_id, who=who)

@@ -30,7 +30,7 @@ class Stage:
     """One stage and the module with its main.
 
     `group` is the consumer group whose members hold its partitions, `positions` the group in which the true position
-    lies; both empty for the audit, which keeps its position in Postgres.
+    lies; both empty for the audit, which keeps its position in Postgres, and for what reads no topic as a stage does.
     """
 
     name: str
@@ -76,8 +76,9 @@ STAGES: Final = (
         reads=_fixed(catalogue.IMAGES_INSPECTED),
     ),
     Stage(name="audit", module="audit.sink", group="", positions="", reads=_audited),
+    Stage(name="rollouts", module="ops.rollout_controller", group="", positions="", reads=_fixed()),
 )
-"""In the order in which a job passes them. The names are what `presscheck run` takes."""
+"""In the order in which a job passes them, then those that no job passes. The names are what `presscheck run` takes."""
 
 
 PREPARE: Final = "prepare"

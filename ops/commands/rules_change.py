@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +10,11 @@ from typing import Annotated, Any
 import psutil
 import typer
 
-from broker.settings import Settings
 from ops import rulesets
-from ops.console import JsonOption, StateOption, err, out, print_json, print_table
+from ops.confirm import unserved_or_confirmed
+from ops.console import JsonOption, StateOption, out, print_json, print_table
 from ops.ruleset_topic import Published, parsed, read_topic
 from ops.running import running_stack
-from rules.ruleset import Ruleset
-from schemas.errors import BadConfig
 
 ConfigOption = Annotated[
     Path | None,
@@ -39,7 +36,7 @@ def publish_command(
     """Check the files and publish them as a ruleset; what fails the check is not published."""
     settings = running_stack(state, database=False)
     ruleset = rulesets.read_config(config or settings.config_dir)
-    waiting = _confirmed(settings, ruleset, yes=yes) if activate else ()
+    waiting = unserved_or_confirmed(settings, ruleset, yes=yes, doing="Activate") if activate else ()
     done = rulesets.publish(settings, ruleset, who=who or _user(), at_ms=_now_ms(), activate=activate)
     if as_json:
         print_json(_facts(done, activate=activate, waiting=waiting))
@@ -62,7 +59,7 @@ def activate_command(
     """Let a published ruleset decide: every running stage applies it within two seconds, and no restart is needed."""
     settings = running_stack(state, database=False)
     ruleset = parsed(read_topic(settings).find(name))
-    waiting = _confirmed(settings, ruleset, yes=yes)
+    waiting = unserved_or_confirmed(settings, ruleset, yes=yes, doing="Activate")
     done = rulesets.activate(settings, ruleset.id, who=who or _user(), at_ms=_now_ms())
     if as_json:
         print_json(_facts(done, activate=True, waiting=waiting))
@@ -128,21 +125,6 @@ def _cell(column: str, value: Any) -> str:
     if column.endswith("_ms") and value is not None:
         return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%MZ")
     return value or ""
-
-
-def _confirmed(settings: Settings, ruleset: Ruleset, *, yes: bool) -> tuple[str, ...]:
-    """Engines that no worker serves, once a person took that. Raises BadConfig where nobody did."""
-    from ops.serving import unserved  # it brings the workers' libraries, and a rollback cannot wait for those
-
-    waiting = unserved(settings, ruleset)
-    if not waiting:
-        return ()
-    said = f"no running worker serves {', '.join(waiting)}: what is routed there would wait"
-    if yes:
-        err().print(said, style="yellow", markup=False)
-    elif not (sys.stdin.isatty() and typer.confirm(f"{said}. Activate all the same?", err=True)):
-        raise BadConfig(said, mend=f"start one (presscheck run render --engine {waiting[0]}), or say --yes")
-    return waiting
 
 
 def _facts(done: rulesets.Changed, *, activate: bool, waiting: tuple[str, ...]) -> dict[str, Any]:

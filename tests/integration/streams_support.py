@@ -21,10 +21,10 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class StageProcess:
-    """Runs `python -m module argument`, its log in a file."""
+    """Runs `python -m module argument` (or several), its log in a file."""
 
     module: str
-    argument: str
+    argument: str | tuple[str, ...]
     log: Path
     running: subprocess.Popen[bytes] | None = None
     starts: int = 0
@@ -33,8 +33,9 @@ class StageProcess:
         """Start it, or start it again with a fresh log."""
         self.starts += 1
         with self.log.open("wb") as out:
+            words = (self.argument,) if isinstance(self.argument, str) else self.argument
             self.running = subprocess.Popen(
-                [sys.executable, "-m", self.module, self.argument], cwd=ROOT, stdout=out, stderr=out
+                [sys.executable, "-m", self.module, *words], cwd=ROOT, stdout=out, stderr=out
             )
 
     def process(self) -> subprocess.Popen[bytes]:

@@ -1,0 +1,269 @@
+"""Staged roll-outs on a real broker and database, with the real sanity, validation, audit and controller processes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from audit import rollouts as store
+from broker.admin import ensure_topics
+from broker.broadcast import RolloutTable, follow_rollouts
+from broker.embedded.kafka import EmbeddedKafka
+from broker.settings import Settings
+from ops.rollout_controller import Controller, counted_again
+from ops.rollout_status import facts, shown
+from ops.rollout_topic import Step
+from ops.rulesets import activate, publish
+from rules.rollout import POSITION, under_way
+from rules.rollout_decision import decide
+from rules.ruleset import load_ruleset
+from schemas.catalogue import DESIGN_QUEUE, HELD
+from schemas.events import Arm, AssetHeld, RenderRequest, RolloutState
+from tests.integration.rollout_support import Pipeline, is_shadow, now_ms, spoils, stages
+from tests.unit.rules import samples
+from tests.waiting import until
+
+STABLE = samples.ruleset()
+CANDIDATE = load_ruleset(samples.changed("verdict.yml", "cast_max: 45", "cast_max: 44"))
+FEW = ("--min-jobs", "30", "--yes")
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Iterator[Pipeline]:
+    folder, name = tmp_path_factory.mktemp("rollouts"), "rollouts"
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")  # pyright: ignore[reportArgumentType, reportCallIssue]
+    dsn = f"{postgres.rsplit('/', 1)[0]}/{name}"
+    with EmbeddedKafka(folder) as broker:
+        settings = Settings.model_validate(
+            {"kafka_bootstrap": broker.bootstrap, "database_url": dsn, "state_dir": folder}
+        )
+        ensure_topics(settings, STABLE.engines)
+        publish(settings, STABLE, who="test", at_ms=1, activate=True)
+        with stages(settings, dsn, folder):
+            made = Pipeline(settings, dsn, folder)
+            yield made
+            made.close()
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+@pytest.fixture
+def flow(pipeline: Pipeline) -> Iterator[Pipeline]:
+    """The pipeline with the stable ruleset active, and no roll-out under way before or after."""
+    if pipeline.active_id() != STABLE.id:
+        activate(pipeline.settings, STABLE.id, who="test", at_ms=now_ms())
+    pipeline.spoilt = spoils({})
+    yield pipeline
+    if any(under_way(r["state"]) for r in pipeline.rollout_command("list")["rollouts"]):
+        pipeline.rollout_command("abort")
+
+
+@pytest.fixture
+def candidate_folder(tmp_path: Path) -> str:
+    folder = tmp_path / "candidate"
+    shutil.copytree(samples.CONFIG, folder, ignore=shutil.ignore_patterns("demo"))
+    text = samples.changed("verdict.yml", "cast_max: 45", "cast_max: 44")["verdict.yml"]
+    (folder / "verdict.yml").write_text(text, encoding="utf-8")
+    return str(folder)
+
+
+def _stored(flow: Pipeline, rollout_id: str) -> int:
+    """First verdicts that the audit has of a roll-out."""
+    with flow.database() as conn:
+        return len(store.verdicts(conn, rollout_id, 0))
+
+
+def _requests(flow: Pipeline, rollout_id: str) -> list[RenderRequest]:
+    """Attempts of jobs that take part in a roll-out, repairs included."""
+    asked = (r.request for r in flow.requests if r.request.assignment is not None)
+    return [r for r in asked if r.assignment and r.assignment.rollout_id == rollout_id]
+
+
+def _held(flow: Pipeline, rollout_id: str) -> int:
+    """Twins that have come to their end."""
+    return sum(isinstance(e, AssetHeld) and e.hold_id == f"shadow:{rollout_id}" for _, e in flow.verdicts)
+
+
+def test_a_worse_candidate_is_taken_back_without_a_hand(flow: Pipeline, candidate_folder: str) -> None:
+    flow.spoilt = spoils({STABLE.id: 0.05, CANDIDATE.id: 0.5})
+    begun = flow.rollout_command(
+        "start", candidate_folder, "--name", "worse", "--stages", "25,100", "--guard", "artifact-rate:+2pp", *FEW
+    )
+    assert (begun["candidate_ruleset_id"], begun["stable_ruleset_id"]) == (CANDIDATE.id, STABLE.id)
+    assert "roll-out worse is running" in flow.rollout_command("start", CANDIDATE.id[:12], *FEW, ok=2)["error"]
+    with flow.controller():
+        ended = flow.until("the roll-out has ended", lambda: flow.ended_as("worse"))
+    assert ended is RolloutState.ROLLED_BACK
+    assert flow.active_id() == STABLE.id
+    step = flow.rollout("worse")
+    assert "artifact-rate:+2pp" in step.reason
+    assert step.numbers["candidate.artifact-rate"] > step.numbers["stable.artifact-rate"] + 0.2
+    assert step.numbers["artifact-rate:+2pp.evidence"] >= step.numbers["artifact-rate:+2pp.needed"]
+    flow.until_all_ended()
+    before = len(flow.of("worse", Arm.CANDIDATE))
+    flow.submit(60)
+    flow.until_all_ended()
+    assert len(flow.of("worse", Arm.CANDIDATE)) == before
+    told = flow.rollout_command("status", "worse", ok=1)
+    assert told["state"] == "rolled_back"
+    assert told["arms"][1]["artifact_rate_95"][0] > told["arms"][0]["artifact_rate"]
+
+
+def test_an_equal_candidate_comes_through_all_stages_and_decides_then(flow: Pipeline) -> None:
+    publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
+    flow.spoilt = spoils({STABLE.id: 0.05, CANDIDATE.id: 0.05})
+    flow.rollout_command("start", CANDIDATE.id[:12], "--name", "equal", "--stages", "30,100", *FEW)
+    with flow.controller():
+        ended = flow.until("the roll-out has ended", lambda: flow.ended_as("equal"))
+    assert ended is RolloutState.COMPLETED
+    assert flow.active_id() == CANDIDATE.id
+    told = flow.rollout_command("status", "equal")
+    assert [(s["state"], s["percent"]) for s in told["steps"]] == [
+        ("completed", 100), ("running", 100), ("running", 30),
+    ]  # fmt: skip
+    with flow.database() as conn:
+        positions = [s.position for s in store.history(conn, "equal", 10)]
+        shown(facts(conn, flow.rollout("equal")), now_ms())
+    assert positions == sorted(positions, reverse=True)
+    assert positions[-1] == 0
+    flow.until_all_ended()
+    arms = {r.job.job_id: a.arm for r in _requests(flow, "equal") if (a := r.assignment)}
+    repaired = [r for r in _requests(flow, "equal") if r.attempt > 0]
+    assert repaired
+    assert all(r.assignment and r.assignment.arm is arms[r.job.job_id] for r in repaired)
+
+
+def test_a_killed_controller_goes_on_with_the_same_numbers(flow: Pipeline) -> None:
+    publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
+    flow.spoilt = spoils({STABLE.id: 0.05, CANDIDATE.id: 0.05})
+    flow.rollout_command("start", CANDIDATE.id, "--name", "killed", "--stages", "40,70,100", "--paired", "20%", *FEW)
+    with flow.controller() as controller:
+        flow.until("the second stage", lambda: flow.rollout("killed").stage == 1)
+        controller.kill()
+        flow.until("more verdicts come", lambda: _stored(flow, "killed") > 150)
+        controller.start()
+        ended = flow.until("the roll-out has ended", lambda: flow.ended_as("killed"))
+    assert ended is RolloutState.COMPLETED
+    final = flow.rollout("killed")
+    with flow.database() as conn:
+        until("the audit has the last step", lambda: store.history(conn, "killed", 1)[0].state == "completed")
+        states = [(s.state, s.stage) for s in store.history(conn, "killed", 10)]
+        again = counted_again(conn, final)
+        assert again is not None
+        while again.count(conn, until=int(final.numbers[POSITION])):
+            pass
+    assert states == [("completed", 2), ("running", 2), ("running", 1), ("running", 0)]
+    running = replace(final, state=RolloutState.RUNNING)
+    assert {**decide(running, again.figures).numbers, POSITION: final.numbers[POSITION]} == final.numbers
+
+
+def test_a_crash_at_any_step_writes_it_once_or_not_at_all(flow: Pipeline) -> None:
+    publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
+    flow.rollout_command("start", CANDIDATE.id, "--name", "crash", "--stages", "50,100", *FEW)
+    flow.until("verdicts for a stage", lambda: _stored(flow, "crash") > 150)
+
+    class Crash(Exception):
+        pass
+
+    with flow.database() as conn, follow_rollouts(flow.settings) as followed:
+        followed.wait_ready(60)
+        table = RolloutTable(followed)
+
+        def look(at: Step | None) -> None:
+            def fault(step: Step) -> None:
+                if step == at:
+                    raise Crash
+
+            controller = Controller(flow.settings, conn, table.current, fault=fault)
+            while controller.look(now_ms()):
+                pass
+
+        for step in ("fenced", "produced"):
+            with pytest.raises(Crash):
+                look(step)
+            assert flow.rollout("crash").stage == 0
+        with pytest.raises(Crash):
+            look("committed")
+        assert flow.rollout("crash").stage == 1
+        until("the follower sees it", lambda: table.current()["crash"].stage == 1)
+        until("the audit has it", lambda: len(store.history(conn, "crash", 10)) == 2)
+        look(None)
+        assert [s.stage for s in store.history(conn, "crash", 10)] == [1, 0]
+
+
+def test_a_paused_one_takes_no_jobs_and_is_watched_all_the_same(flow: Pipeline) -> None:
+    publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
+    flow.rollout_command(
+        "start", CANDIDATE.id, "--name", "paused", "--stages", "50,100", "--guard", "blank-frame:1%", *FEW
+    )
+    flow.until("some are tried", lambda: len(flow.of("paused", Arm.CANDIDATE)) >= 20)
+    assert flow.rollout_command("pause", "--why", "lunch")["percent"] == 50
+    assert "cannot become" in flow.rollout_command("pause", ok=2)["error"]
+    flow.until_all_ended()
+
+    def untouched() -> bool:
+        """Whether a job that is submitted now takes no part."""
+        flow.submit(1)
+        flow.until_all_ended()
+        return flow.requests[-1].request.assignment is None
+
+    until("sanity knows of the pause", untouched)
+    routed = len(flow.of("paused", Arm.CANDIDATE))
+    assert flow.rollout_command("resume")["state"] == "running"
+    flow.spoilt = spoils({CANDIDATE.id: 1.0})
+    flow.until("more are tried", lambda: len(flow.of("paused", Arm.CANDIDATE)) >= routed + 20)
+    flow.rollout_command("pause")
+    flow.until_all_ended()
+    with flow.controller():
+        ended = flow.until("it is taken back", lambda: flow.ended_as("paused"), submit=False)
+    assert ended is RolloutState.ROLLED_BACK
+    assert [s["state"] for s in flow.rollout_command("status", "paused", ok=1)["steps"]] == [
+        "rolled_back", "paused", "running", "paused", "running",
+    ]  # fmt: skip
+
+
+def test_twins_are_compared_and_never_delivered(flow: Pipeline) -> None:
+    publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
+    flow.spoilt = spoils({STABLE.id: 0.02, CANDIDATE.id: 0.3})
+    flow.rollout_command(
+        "start", CANDIDATE.id, "--name", "pairs", "--stages", "20,100", "--paired", "60%",
+        "--guard", "artifact-rate:+1pp", *FEW,
+    )  # fmt: skip
+    with flow.controller():
+        ended = flow.until("the roll-out has ended", lambda: flow.ended_as("pairs"))
+    assert ended is RolloutState.ROLLED_BACK
+    flow.until_all_ended()
+    twins = [*flow.of("pairs", Arm.STABLE, shadow=True), *flow.of("pairs", Arm.CANDIDATE, shadow=True)]
+    flow.until("every twin has ended", lambda: _held(flow, "pairs") >= len(twins), submit=False)
+    assert len(twins) > 20
+    own = {r.job.job_id: r for arm in Arm for r in flow.of("pairs", arm)}
+    for twin in twins:
+        other = own[twin.job.job_id]
+        assert (twin.sampling.seed, twin.prompt) == (other.sampling.seed, other.prompt)
+        assert {twin.ruleset_id, other.ruleset_id} == {STABLE.id, CANDIDATE.id}
+    assert {topic for topic, event in flow.verdicts if is_shadow(event)} == {HELD}
+    delivered = [event for topic, event in flow.verdicts if topic == DESIGN_QUEUE]
+    assert not any(is_shadow(event) for event in delivered)
+    assert flow.rollout("pairs").numbers["pairs.worse"] > flow.rollout("pairs").numbers["pairs.better"]
+    told = flow.rollout_command("status", "pairs", ok=1)
+    assert told["pairs"]["worse"] + told["pairs"]["better"] + told["pairs"]["same"] <= len(twins)
+
+
+def test_whoever_activates_a_ruleset_by_hand_ends_the_roll_out(flow: Pipeline) -> None:
+    publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
+    flow.rollout_command("start", CANDIDATE.id, "--name", "by-hand", "--stages", "50,100", *FEW)
+    activate(flow.settings, CANDIDATE.id, who="night shift", at_ms=now_ms())
+    step = flow.rollout("by-hand")
+    assert (step.state, step.who) == (RolloutState.ABORTED, "night shift")
+    assert "was activated meanwhile" in step.reason
+    assert flow.active_id() == CANDIDATE.id
+    page = flow.rollout_command("list", "--limit", "1")
+    assert [r["rollout_id"] for r in page["rollouts"]] == ["by-hand"]
+    if page["next"]:
+        assert flow.rollout_command("list", "--after", page["next"])["rollouts"]
