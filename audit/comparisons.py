@@ -17,8 +17,9 @@ from rules.lifecycle import State
 class AttemptLine:
     """One attempt of one run, with validation's verdict on it; times in milliseconds, cost in US dollars.
 
-    `replay_id` is empty for the job's own run. `attempt` is None where the run has none: then nothing else is known but
-    the state and why the prompt was refused. `delta_e00` is the mean over the picture to the brand's palette.
+    `replay_id` is empty for the job's own run; `prompt` is its first 2000 characters. `attempt` is None where the run
+    has none: then nothing else is known but the state and why the prompt was refused. `delta_e00` is the mean over the
+    picture to the brand's palette.
     """
 
     job_id: str
@@ -33,13 +34,11 @@ class AttemptLine:
     backend: str | None
     ruleset_id: str | None
     asset_sha256: str | None
-    media_type: str | None
-    outcome: str | None
     failure_kind: str | None
     engine_ms: float | None
     cost_usd: float | None
     verdict: str | None
-    hold_id: str | None
+    shadow: bool
     judged_at_ms: int | None
     text_score: float | None
     reasons: Sequence[str]
@@ -59,7 +58,7 @@ def known(conn: psycopg.Connection, names: Collection[str]) -> frozenset[str]:
 def job_page(
     conn: psycopg.Connection, job_ids: Sequence[str], replay_ids: Sequence[str], *, after: str | None, limit: int
 ) -> tuple[str, ...]:
-    """Ids of the jobs that are named or that a replay ran, in order: the next `limit` (at most 1000) after one."""
+    """Ids of the jobs that are named, that a replay ran, or both: the next `limit` (at most 1000) after one."""
     given = {"job_ids": list(job_ids), "replay_ids": list(replay_ids), "after": after, "limit": min(limit, MAX_PAGE)}
     with conn.cursor(row_factory=scalar_row) as cursor:
         return tuple(cursor.execute(statement("compared_jobs"), given))

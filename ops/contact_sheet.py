@@ -54,7 +54,8 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def _decoded(data: bytes | None, box: tuple[int, int]) -> Image.Image | None:
+def decoded(data: bytes | None, box: tuple[int, int]) -> Image.Image | None:
+    """The picture, as large as fits a box of width and height in pixels; None for bytes that hold none."""
     if data is None:
         return None
     try:
@@ -82,7 +83,7 @@ def html(cards: Sequence[Card], *, title: str, subtitle: str, table: Table | Non
 
 
 def _html_card(card: Card) -> dict[str, object]:
-    thumb = _decoded(card.data, (THUMB_PX, THUMB_PX))
+    thumb = decoded(card.data, (THUMB_PX, THUMB_PX))
     encoded = ""
     if thumb is not None:
         out = io.BytesIO()
@@ -123,7 +124,7 @@ def _tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, card: Card, x: int, y: 
     draw.rectangle((x + 1, y + 4, x + TILE_W - 1, y + PICTURE_H), fill="#ece8df")
     draw.rectangle((x, y, x + TILE_W, y + 4), fill=colour)
     small = ImageFont.load_default(12)
-    thumb = _decoded(card.data, (TILE_W - 2, PICTURE_H - 6))
+    thumb = decoded(card.data, (TILE_W - 2, PICTURE_H - 6))
     if thumb is None:
         draw.text((x + TILE_W / 2, y + PICTURE_H / 2), _missing(card), fill="#6d675e", font=small, anchor="mm")
     else:
@@ -131,18 +132,18 @@ def _tile(sheet: Image.Image, draw: ImageDraw.ImageDraw, card: Card, x: int, y: 
     top = y + PICTURE_H + 8
     draw.text((x + 8, top), card.status.upper(), fill=colour, font=small)
     draw.text((x + TILE_W - 8, top), card.meta[:24], fill="#6d675e", font=small, anchor="ra")
-    lines = [(line, (109, 103, 94)) for line in _lines(card.prompt.strip() or "(empty prompt)", 2)]
-    lines += [(line, (29, 27, 24)) for line in _lines(card.reasons[0] if card.reasons else "", 4)]
+    lines = [(line, (109, 103, 94)) for line in lines_of(card.prompt.strip() or "(empty prompt)", 2)]
+    lines += [(line, (29, 27, 24)) for line in lines_of(card.reasons[0] if card.reasons else "", 4)]
     for n, (line, ink) in enumerate(lines):
         line.draw(draw, x + 8, top + 30 + n * 15, ink)
 
 
-def _lines(text: str, most: int) -> list[Caption]:
-    """At most so many lines as wide as a tile; the last ends in dots where there is more. The page has all of it."""
-    lines = wrapped(text, 13, TILE_W - 16)
+def lines_of(text: str, most: int, width: float = TILE_W - 16, points: int = 13) -> list[Caption]:
+    """At most so many lines of a width; the last ends in dots where there is more. The page has all of it."""
+    lines = wrapped(text, points, width)
     if len(lines) <= most:
         return lines
     last = lines[most - 1].text
-    while last and Caption(f"{last} …", 13).width > TILE_W - 16:
+    while last and Caption(f"{last} …", points).width > width:
         last = last[:-1]
-    return [*lines[: most - 1], Caption(f"{last.rstrip()} …", 13)]
+    return [*lines[: most - 1], Caption(f"{last.rstrip()} …", points)]
