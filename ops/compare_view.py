@@ -18,7 +18,7 @@ METHOD: Final = (
     "Each job is compared with itself, by the verdict of validation: accepted is better than for review, and that"
     " better than rejected. p is how often chance alone would part the pairs that differ so unevenly (exact McNemar or"
     " sign test, two-sided); pairs that came out the same say nothing. The p of the measures is raised for asking five"
-    " times (Holm). Two ΔE00 less than 1 apart, and times within 5 %, count as the same."
+    " times (Holm). Two ΔE00 less than 1 apart, and times within 5%, count as the same."
 )
 ENDINGS: Final[Mapping[Ending | None, str]] = {
     Ending.ACCEPT: "accepted",
@@ -100,8 +100,8 @@ def sentence(found: Summary) -> str:
     differ = signs.better + signs.worse
     if not differ:
         return f"{accepted} No verdict changed."
-    share = f"{signs.better / differ:.0%} of the {differ} that changed are better"
-    interval = f"95 % interval {signs.better_low:.0%} to {signs.better_high:.0%}"
+    share = f"Of the {differ} that changed, {signs.better} {'is' if signs.better == 1 else 'are'} better"
+    interval = f"95% interval {signs.better_low:.0%} to {signs.better_high:.0%}"
     return f"{accepted} {share} ({interval}); exact p = {p_value(signs.p_value)}".replace("= <", "<") + "."
 
 
@@ -167,7 +167,9 @@ def heading(comparison: Comparison) -> str:
     if not comparison.rows:
         return f"Jobs{which}"
     order = "; what came out worse stands first" if comparison.show is Show.ALL and comparison.jobs > 1 else ""
-    return f"Jobs {first + 1} to {first + len(comparison.rows)} of {comparison.matching}{which}{order}"
+    last = first + len(comparison.rows)
+    numbers = f"Job {last}" if last == first + 1 else f"Jobs {first + 1} to {last}"
+    return f"{numbers} of {comparison.matching}{which}{order}"
 
 
 def runs_of(row: Row) -> Sequence[tuple[int, Run]]:

@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "main", "section", "article", "header", "footer", "h1", "h2",
-    "h3", "p", "span", "b", "div", "figure", "figcaption", "img", "dl", "dt", "dd", "ul", "li", "table", "thead", "tbody",
-    "tr", "th", "td", "svg", "rect",
+    "h3", "p", "span", "b", "div", "figure", "figcaption", "img", "dl", "dt", "dd", "ul", "li", "table", "thead",
+    "tbody", "tr", "th", "td", "svg", "rect",
 }  # fmt: skip
 ATTRIBUTES = {
     "lang", "charset", "name", "content", "http-equiv", "class", "alt", "src", "width", "height", "scope", "viewbox",

@@ -128,7 +128,7 @@ def test_numbers_and_sentences_are_written_for_people() -> None:
     for _ in range(20):
         tally.add(a_run(BAD).side, a_run(OK).side)
     assert sentence(tally.summary()) == (
-        "Accepted: 0 of 20 before, 20 after. 100% of the 20 that changed are better (95 % interval 83% to 100%);"
+        "Accepted: 0 of 20 before, 20 after. Of the 20 that changed, 20 are better (95% interval 83% to 100%);"
         " exact p < 0.0001."
     )
     same = Tally()
