@@ -135,6 +135,7 @@ def read_slice(consumer: Consumer, wanted: Slice) -> Iterator[Message]:
                 if offset >= wanted.end:
                     return
                 yield message
+                moved = time.monotonic()  # whoever takes the records may be slow by intent
                 if offset == wanted.end - 1:
                     return
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name has the underscore
