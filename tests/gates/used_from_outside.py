@@ -6,7 +6,7 @@
 model_config
 
 # typer calls it by its name in ops/cli.py's table, or as a method of its group.
-demo, doctor, up, calibrate, list_commands
+demo, doctor, up, calibrate, compare_command, list_commands, parse_args
 
 # psycopg fetches as many rows at a time.
 itersize

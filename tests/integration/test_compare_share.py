@@ -1,0 +1,308 @@
+"""Replays compared with their originals, and pages shared and taken back, on a real Postgres and a real broker."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from broker.admin import ensure_topics
+from broker.settings import Settings
+from ops import share
+from ops.cli import app
+from schemas import ids
+from schemas.events import (
+    Arm,
+    AssetApproved,
+    AssetHeld,
+    AssetRecalled,
+    Event,
+    ImageGenerated,
+    ImageInspected,
+    Measurement,
+    Preset,
+    RenderRequested,
+    ReplayRequested,
+    ReviewRequested,
+    Verdict,
+)
+from schemas.events import Assignment as Assigned
+from store.artifacts import open_store
+from tests.integration.audit_ledger import fetched, fill, open_ledger
+from tests.pages import standing_alone
+from tests.stories import START_MS, Said, accepted, job, judgement, refused, rendering, replayed, request, reviewed
+
+REPLAY = "spring-recall-2"
+Outcome = ImageGenerated | ImageInspected | AssetApproved | AssetHeld | ReviewRequested
+
+
+def png_bytes(colour: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (96, 64), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+def pictured(said: Sequence[Said], data: bytes, *, delta_e00: float = 3.0) -> list[Said]:
+    """The same story with a real picture, and a distance from the palette."""
+    sha256 = hashlib.sha256(data).hexdigest()
+
+    def told(event: Event) -> Event:
+        if not isinstance(event, Outcome):
+            return event
+        asset = event.rendering.asset
+        assert asset is not None
+        event = replace(
+            event, rendering=replace(event.rendering, asset=replace(asset, sha256=sha256, width=96, height=64))
+        )
+        if isinstance(event, ImageInspected):
+            colours = Measurement(check="palette", name="delta_e00_mean", value=delta_e00)
+            seen = replace(event.inspection, measurements=(*event.inspection.measurements, colours))
+            event = replace(event, inspection=seen)
+        return event
+
+    return [(topic, told(event)) for topic, event in said]
+
+
+def into_review(said: Sequence[Said]) -> list[Said]:
+    """The same story, but a person has to decide."""
+    *before, (_, end) = said
+    assert isinstance(end, AssetApproved)
+    review = ReviewRequested(
+        event_id=end.event_id, at_ms=end.at_ms, request=end.request, rendering=end.rendering,
+        judgement=judgement(Verdict.REVIEW),
+    )  # fmt: skip
+    return [*before, ("review", review)]
+
+
+def asked(key: str) -> Said:
+    event = ReplayRequested(
+        event_id=ids.event_id(job(key).job_id, "ops", REPLAY), at_ms=START_MS + 119_000, replay_id=REPLAY,
+        job=job(key), preset=Preset.SAFE, who="Ada", why="bad batch",
+    )  # fmt: skip
+    return "replay.requests", event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the command runs."""
+
+    settings: Settings
+    dsn: str
+
+    def run(self, *arguments: str) -> Result:
+        environment = {
+            "PRESSCHECK_DATABASE_URL": self.dsn,
+            "PRESSCHECK_STATE_DIR": str(self.settings.state_dir),
+            "PRESSCHECK_KAFKA_BOOTSTRAP": self.settings.kafka_bootstrap,
+            "COLUMNS": "300",
+        }
+        return CliRunner().invoke(app, list(arguments), env=environment)
+
+    def json(self, *arguments: str) -> Any:
+        result = self.run(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    def tell(self, *stories: Sequence[Said]) -> None:
+        """Write stories to the ledger."""
+        with open_ledger(self.dsn) as conn:
+            for n, said in enumerate(stories):
+                fill(conn, fetched(said, partition=n))
+
+    def store(self, data: bytes) -> str:
+        return open_store(self.settings).put(data)
+
+
+@pytest.fixture
+def place(settings: Settings, database: str) -> Place:
+    ensure_topics(settings, [])
+    open_ledger(database).close()
+    return Place(settings=settings, dsn=database)
+
+
+def batch(place: Place) -> None:
+    """Five jobs and a replay of them: two better, one worse, one the same, one on its way."""
+    red, green = png_bytes("#b3372f"), png_bytes("#2e7d4f")
+    place.store(red)
+    place.store(green)
+    place.tell(
+        pictured(reviewed(job("k0"), then_approved=True), red, delta_e00=6.0),
+        [asked("k0"), *pictured(replayed(job("k0"), REPLAY), green, delta_e00=2.0)],
+        pictured(accepted(job("k1")), green),
+        [asked("k1"), *pictured(replayed(job("k1"), REPLAY), green)],
+        refused(job("k2")),
+        [asked("k2"), *pictured(replayed(job("k2"), REPLAY), green)],
+        pictured(accepted(job("k3"), rejects=1), green),
+        [asked("k3"), *into_review(pictured(replayed(job("k3"), REPLAY), red))],
+        pictured(accepted(job("k4")), green),
+        [asked("k4"), *replayed(job("k4"), REPLAY)[:1]],
+        pictured(accepted(job("elsewhere")), green),
+    )
+
+
+def test_a_replay_is_compared_job_by_job(place: Place, tmp_path: Path):
+    batch(place)
+    found = place.json("compare", REPLAY)
+    assert (found["jobs"], found["next_page"]) == (5, None)
+    (summary,) = found["summaries"]
+    assert summary["replay_id"] == REPLAY
+    verdict = summary["verdict"]
+    assert (verdict["better"], verdict["worse"], verdict["same"], summary["waiting"]) == (2, 1, 1, 1)
+    assert (verdict["p_value"], summary["accepted_before"], summary["accepted_after"]) == (1.0, 2, 3)
+    assert [row["change"] for row in found["rows"]] == ["worse", "better", "better", None, "same"]
+    rows = {row["job_id"]: row for row in found["rows"]}
+    # A person approved the original afterwards; what is compared is what validation made of it.
+    person = rows[job("k0").job_id]
+    assert (person["original"]["ending"], person["original"]["state"]) == ("review", "approved")
+    assert (person["original"]["delta_e00"], person["replays"][0]["delta_e00"]) == (6.0, 2.0)
+    repaired = rows[job("k3").job_id]
+    assert (repaired["original"]["attempts"], repaired["original"]["cost_usd"]) == (2, pytest.approx(0.08))
+    assert (repaired["original"]["end_to_end_ms"], repaired["replays"][0]["end_to_end_ms"]) == (800, 2_000)
+    assert repaired["replays"][0]["defects"] == ["wrong-text"]
+    assert rows[job("k2").job_id]["original"]["ending"] == "refused"
+    assert rows[job("k4").job_id]["replays"][0]["ending"] is None
+
+    first = {row["job_id"]: row for row in place.json("compare", REPLAY, "--first")["rows"]}[job("k3").job_id]
+    assert (first["original"]["ending"], first["change"]) == ("reject", "better")
+
+    page = place.json("compare", REPLAY, "--limit", "2", "--page", "2")
+    assert [row["change"] for row in page["rows"]] == ["better", None]
+    assert (page["next_page"], page["summaries"]) == (3, found["summaries"])
+    assert [r["change"] for r in place.json("compare", REPLAY, "--show", "worse")["rows"]] == ["worse"]
+    one = place.json("compare", job("k0").job_id, REPLAY)
+    assert [row["job_id"] for row in one["rows"]] == [job("k0").job_id]
+
+    sheet, png = tmp_path / "sheet.html", tmp_path / "sheet.png"
+    said = place.run("compare", job("k0").job_id, job("k3").job_id, "--sheet", str(sheet), "--png", str(png))
+    assert said.exit_code == 0, said.output
+    for words in ("1 better, 1 worse, 0 the same", "newest replay of each job", "p (Holm)", REPLAY, "wrong-text"):
+        assert words in said.stdout
+    read = standing_alone(sheet.read_text(encoding="utf-8"))
+    assert len(read.pictures) == 4
+    assert "Wanted text is misspelt" in read.words
+    with Image.open(png) as image:
+        image.load()
+
+
+def test_what_nobody_knows_is_said(place: Place):
+    place.tell(accepted(job("alone")))
+    for wrong in (["nosuch"], [job("none").job_id], ["../x"], [job("alone").job_id, "--sheet", "/no/such/sheet.html"]):
+        said = place.run("compare", *wrong)
+        assert said.exit_code != 0, said.output
+    alone = place.json("compare", job("alone").job_id)
+    assert (alone["rows"][0]["change"], alone["rows"][0]["replays"]) == (None, [])
+
+
+def test_the_twin_of_a_paired_job_is_compared_with_a_first_verdict(place: Place):
+    of, twin_id = job("paired"), "rollout-7.pair"
+    twin = replace(
+        request(of, replay_id=twin_id), assignment=Assigned(rollout_id="rollout-7", arm=Arm.CANDIDATE, shadow=True)
+    )
+    made = rendering(twin)
+    cause = ids.event_id(of.job_id, "pair")
+    held = AssetHeld(
+        event_id=ids.event_id(cause, "held"), at_ms=START_MS + 300, request=twin, rendering=made,
+        judgement=judgement(Verdict.ACCEPT), hold_id="shadow:rollout-7",
+    )  # fmt: skip
+    said: list[Said] = [
+        ("render.simulator.critical", RenderRequested(event_id=cause, at_ms=START_MS + 100, request=twin)),
+        ("held", held),
+    ]
+    place.tell(accepted(of, rejects=2), said)
+    found = place.json("compare", twin_id)
+    (row,) = found["rows"]
+    assert (row["original"]["ending"], row["original"]["attempts"], row["change"]) == ("reject", 1, "better")
+    # Both began with the submission of the job.
+    assert (row["original"]["end_to_end_ms"], row["replays"][0]["end_to_end_ms"]) == (400, 300)
+
+
+def test_a_picture_is_shared_listed_and_taken_back(place: Place, tmp_path: Path):
+    data = png_bytes("#123456")
+    of = job("for the customer", prompt='<script>alert("x")</script> says "OPEN LATE"')
+    sha256 = place.store(data)
+    place.tell(pictured(accepted(of, rejects=1), data))
+    made = place.json("share", of.job_id, "--title", "For you", "--who", "ann", "--why", "asked for it")
+    assert made["new"]
+    again = place.json("share", "--title", "For you", sha256[:12])
+    assert (again["new"], again["share_id"]) == (False, made["share_id"])
+    other = place.json("share", sha256, "--title", "For others")
+    assert other["share_id"] != made["share_id"]
+
+    listed = place.json("share", "list", "--limit", "1")
+    assert (listed["shares"][0]["share_id"], listed["total"], listed["next_page"]) == (other["share_id"], 2, 2)
+    assert place.json("share", "list", "--limit", "1", "--page", "2")["shares"][0]["who"] == "ann"
+
+    # Whatever becomes of the artifacts, the page stays, under the hash of its bytes.
+    shutil.rmtree(place.settings.state_dir / "store" / "artifacts")
+    page = tmp_path / "page.html"
+    assert place.run("share", "get", made["share_id"][:16], "--out", str(page)).exit_code == 0
+    assert hashlib.sha256(page.read_bytes()).hexdigest() == made["share_id"]
+    assert Path(made["address"].removeprefix("file://")).read_bytes() == page.read_bytes()
+    read = standing_alone(page.read_text(encoding="utf-8"))
+    assert of.prompt in read.words
+    text = page.read_text(encoding="utf-8")
+    for leak in (of.job_id, "ann", "asked for it", str(tmp_path), place.settings.kafka_bootstrap, place.dsn):
+        assert leak not in text
+
+    gone = place.json("share", "revoke", made["share_id"][:16], "--who", "bob", "--why", "mistake")
+    assert (gone["revoked"], gone["active"], gone["who"]) == (True, False, "bob")
+    assert not Path(made["address"].removeprefix("file://")).exists()
+    assert not place.json("share", "revoke", made["share_id"])["revoked"]
+    refused_ = place.run("share", "get", made["share_id"], "--out", str(page))
+    assert (refused_.exit_code, "was revoked" in refused_.output) == (1, True)
+    assert [s["share_id"] for s in place.json("share", "list")["shares"]] == [other["share_id"]]
+    assert len(place.json("share", "list", "--all")["shares"]) == 2
+
+    # A page may be shared anew, under the address that it always had.
+    place.store(data)
+    anew = place.json("share", sha256, "--title", "For you")
+    assert (anew["new"], anew["share_id"]) == (True, made["share_id"])
+    assert place.run("share", "get", made["share_id"], "--out", str(page)).exit_code == 0
+    for s in (made, other):
+        place.json("share", "revoke", s["share_id"])
+
+
+def test_what_was_not_accepted_is_shared_only_on_purpose_and_with_a_warning(place: Place, tmp_path: Path):
+    data, later = png_bytes("#b3372f"), png_bytes("#654321")
+    place.store(data)
+    place.store(later)
+    waiting, taken = job("waiting"), job("taken back")
+    approved = pictured(accepted(taken), later)
+    end = next(e for _, e in approved if isinstance(e, AssetApproved))
+    recall = AssetRecalled(
+        event_id=ids.event_id(end.event_id, "recall"), at_ms=START_MS + 9_000, job_id=taken.job_id,
+        approval_id=end.event_id, asset_sha256=hashlib.sha256(later).hexdigest(), defects=("wrong-text",), who="Ada",
+        why="wrong",
+    )  # fmt: skip
+    place.tell(pictured(reviewed(waiting), data), [*approved, ("design-queue", recall)])
+    for of, why in ((waiting, "waiting for a person"), (taken, "recalled")):
+        said = place.run("share", of.job_id)
+        assert (said.exit_code, isinstance(said.exception, SystemExit)) != (0, True)
+        assert why in str(said.exception).lower()
+        made = place.json("share", of.job_id, "--any-verdict")
+        page = Path(made["address"].removeprefix("file://")).read_text(encoding="utf-8")
+        assert "not one that was accepted" in standing_alone(page).words
+        place.json("share", "revoke", made["share_id"])
+
+
+def test_a_comparison_is_shared_without_what_is_of_the_system(place: Place):
+    batch(place)
+    made = place.json("share", REPLAY, "--title", "Before and after")
+    assert len(made["job_ids"]) == 5
+    assert place.json("share", REPLAY, "--title", "Before and after")["new"] is False
+    page = Path(made["address"].removeprefix("file://")).read_text(encoding="utf-8")
+    read = standing_alone(page)
+    assert "Before and after" in read.words
+    leaks = [*made["job_ids"], job("elsewhere").job_id, REPLAY, "$", "Ada", "bad batch", "the text is wrong"]
+    assert [leak for leak in leaks if leak in read.words + page.replace(read.style, "")] == []
+    assert {s.share_id for s in share.current(place.settings)} >= {made["share_id"]}
+    place.json("share", "revoke", made["share_id"])
