@@ -160,7 +160,7 @@ def standing(verdict: Verdict) -> str:
     match verdict:
         case AssetApproved():
             by_checks = verdict.approved_by == "validation" or verdict.approved_by.startswith("release by ")
-            return "Accepted by every check" if by_checks else "Accepted by a person, after the checks"
+            return "Accepted by the checks" if by_checks else "Accepted by a person, after the checks"
         case AssetRejected():
             return "Rejected"
         case ReviewRequested():

@@ -20,6 +20,16 @@ FOOT: Final = (
     " own bytes, so whoever has that can tell that nothing was changed. The picture in it is the file itself, as it was"
     " checked: saved from here, it still has the SHA-256 above, and its content credentials."
 )
+UNSAMPLED: Final = "none"
+"""Scheduler of engines that do not sample."""
+STATES: Final[Mapping[str, str]] = {
+    "Trusted": "Trusted: unchanged since it was signed, by a signer who is known",
+    "Valid": "Valid: unchanged since it was signed; nobody known vouches for the signer",
+    "Invalid": "Invalid: the file was changed, or what it says does not hold",
+    "unreadable": "Unreadable",
+}
+MARKS: Final = "✗?✓"
+"""What was found, what is in doubt, what was not found: in this order."""
 SIMULATED: Final = "Drawn by the simulator, not by a model"
 
 
@@ -57,7 +67,9 @@ def html(picture: Picture, modes: Mapping[str, FailureMode], *, title: str) -> s
         wanted=wanted,
         verdict="good" if picture.sound else "doubt",
         said=picture.standing,
-        checks=list(checks(picture.inspection, picture.judgement.defects, modes)),
+        checks=sorted(
+            checks(picture.inspection, picture.judgement.defects, modes), key=lambda c: MARKS.index(c["mark"])
+        ),
         numbers=list(numbers(picture)),
         provenance=list(provenance(picture)),
         sha256="" if asset is None else asset.sha256,
@@ -121,7 +133,8 @@ def provenance(picture: Picture) -> Iterator[tuple[str, str]]:
         yield "Prompt used", request.prompt.strip()
     if request.negative_prompt.strip():
         yield "Not wanted", request.negative_prompt.strip()
-    yield "Sampling", f"{sampling.scheduler}, {sampling.steps} steps, guidance {sampling.guidance:g}"
+    if sampling.scheduler != UNSAMPLED:
+        yield "Sampling", f"{sampling.scheduler}, {sampling.steps} steps, guidance {sampling.guidance:g}"
     yield "Seed", str(sampling.seed)
     if request.attempt:
         yield "Attempt", f"{request.attempt + 1}, after {request.attempt} that did not pass"
@@ -137,7 +150,7 @@ def credentials(data: bytes) -> Iterator[tuple[str, str]]:
         yield "State", "None: the file carries no content credentials."
         return
     state = found["state"].partition(":")[0]  # a library's own words on what it could not read tell of this machine
-    yield "State", state[:1].upper() + state[1:]
+    yield "State", STATES.get(state, state)
     for key, name in (
         ("signer", "Signed by"),
         ("made_with", "Made with"),

@@ -26,6 +26,7 @@ from schemas.events import (
 )
 from tests.pages import standing_alone
 from tests.stories import START_MS, accepted, inspection, job, judgement, rendering, request, reviewed
+from tests.unit.finish import orders
 
 XSS = '"><script>alert(1)</script><style>*{display:none}</style><img src=x onerror=alert(1)>'
 OTHER = job("another job").job_id
@@ -88,7 +89,7 @@ def a_picture(*, prompt: str = 'A poster that says "OPEN LATE"') -> Picture:
         inspection=seen,
         judgement=replace(judgement(Verdict.ACCEPT), reasons=(f"as unlike as can be to job {OTHER}",)),
         at_ms=START_MS,
-        standing="Accepted by every check",
+        standing="Accepted by the checks",
         sound=True,
     )
 
@@ -97,7 +98,7 @@ def test_the_page_holds_what_may_be_told() -> None:
     picture = a_picture()
     page = standing_alone(html(picture, MODES, title="Our poster"))
     for words in (
-        "Our poster", 'A poster that says "OPEN LATE"', "OPEN LATE", "Accepted by every check", "sharp letters", "blur",
+        "Our poster", 'A poster that says "OPEN LATE"', "OPEN LATE", "Accepted by the checks", "sharp letters", "blur",
         "FlowMatchEulerDiscreteScheduler, 28 steps, guidance 3.5", "sha256:5170", "2025-06-15 15:06 UTC", "image/png",
         "64 × 48 pixels", "Drawn by the simulator", "2, after 1 that did not pass", "100.0% of it reads right",
         "None: the file carries no content credentials.", hashlib.sha256(picture.data).hexdigest(),
@@ -122,6 +123,22 @@ def test_nothing_else_of_the_system_is_on_it() -> None:
 def test_the_same_picture_gives_the_same_page() -> None:
     assert html(a_picture(), MODES, title="x") == html(a_picture(), MODES, title="x")
     assert html(a_picture(), MODES, title="x") != html(a_picture(), MODES, title="y")
+
+
+def test_credentials_in_the_file_are_read_and_their_state_is_said() -> None:
+    done = orders.finisher()(orders.order(orders.art(), steps=("content-credentials",)))
+    page = standing_alone(html(replace(a_picture(), data=done.data), MODES, title=""))
+    assert "Valid: unchanged since it was signed" in page.words
+    assert "development key" in page.words
+    broken = bytearray(done.data)
+    broken[-40] ^= 1
+    assert "Valid: unchanged" not in html(replace(a_picture(), data=bytes(broken)), MODES, title="")
+
+
+def test_what_was_not_sampled_has_no_sampling() -> None:
+    picture = a_picture()
+    drawn = replace(picture.request, sampling=replace(picture.request.sampling, scheduler="none"))
+    assert "Sampling" not in html(replace(picture, request=drawn), MODES, title="")
 
 
 def test_what_people_wrote_is_only_ever_text() -> None:
@@ -159,7 +176,7 @@ def test_a_picture_that_was_not_accepted_says_so() -> None:
 
 def test_who_decided_is_not_told() -> None:
     machine = next(e for _, e in accepted(job("a")) if isinstance(e, AssetApproved))
-    assert standing(machine) == standing(replace(machine, approved_by="release by Ada")) == "Accepted by every check"
+    assert standing(machine) == standing(replace(machine, approved_by="release by Ada")) == "Accepted by the checks"
     assert standing(replace(machine, approved_by="Ada")) == "Accepted by a person, after the checks"
     review = next(e for _, e in reviewed(job("a")) if isinstance(e, ReviewRequested))
     assert standing(review) == "Waiting for a person to decide"
