@@ -92,10 +92,11 @@ def change(
 def find(known: Mapping[str, RolloutChanged], rollout_id: str | None) -> RolloutChanged:
     """The roll-out of a name, or the one under way for None. Raises BadConfig where there is none."""
     found = current(known) if rollout_id is None else known.get(rollout_id)
-    if found is None:
-        what = "no roll-out is under way" if rollout_id is None else f"there is no roll-out {rollout_id!r}"
-        raise BadConfig(what, mend=nearest(rollout_id or "", [*known][-20:]) if known else "presscheck rollout start")
-    return found
+    if found is not None:
+        return found
+    if rollout_id is None:
+        raise BadConfig("no roll-out is under way", mend="presscheck rollout start CANDIDATE begins one")
+    raise BadConfig(f"there is no roll-out {rollout_id!r}", mend=nearest(rollout_id, [*known][-20:]))
 
 
 def take_step(settings: Settings, was: RolloutChanged, step: RolloutChanged, *, fault: Fault = no_fault) -> bool:

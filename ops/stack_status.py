@@ -111,8 +111,8 @@ def endpoints(settings: Settings) -> dict[str, str]:
 
 
 def lags_of(stages: list[str], settings: Settings, engines: tuple[str, ...]) -> dict[str, int]:
-    """Records that each stage has still to read; a stage whose position cannot be had now is left out."""
-    wanted = [s for name in stages if (s := stage(name)) is not None]
+    """Records that each stage has still to read; one that reads none or whose position is not known now is left out."""
+    wanted = [s for name in stages if (s := stage(name)) is not None and s.reads(engines)]
 
     def one(s: Stage) -> tuple[str, int | None]:
         try:

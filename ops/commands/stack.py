@@ -146,7 +146,9 @@ def _at_work(seen: RenderWorker) -> Sequence[object]:
 def run(
     process: Annotated[
         str,
-        typer.Argument(help="sanity, render, inspect, validation or audit; prepare makes what they need, and ends."),
+        typer.Argument(
+            help="sanity, render, inspect, validation, audit or rollouts; prepare makes what they need, and ends."
+        ),
     ],
     state: StateOption = None,
     engine: Annotated[

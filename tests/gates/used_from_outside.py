@@ -31,8 +31,8 @@ lowest, highest, supervisor_pid, age_s, committed_s, taken_back
 # The type of a cast to a module.
 Room
 
-# schemas/catalogue.py names every topic of the design once; these two are written by design tools and by roll-outs.
-TOUCH_UPS, ROLLOUTS, LOOKS
+# schemas/catalogue.py names every topic of the design once; these are written by design tools and validation.
+TOUCH_UPS, LOOKS
 
 # A skill that config/engines.yml gives to an engine, read by its value.
 LAYOUT

@@ -38,7 +38,7 @@ def outside(tmp_path: Path, database: str) -> Iterator[dict[str, str]]:
 
 def test_the_stages_run_on_what_the_settings_name(tmp_path: Path, outside: dict[str, str]) -> None:
     with running(Stack(state=tmp_path / "state", outside=outside)) as stack:
-        assert set(stack.processes()) == {"sanity", "render", "inspect", "validation", "audit"}
+        assert set(stack.processes()) == {"sanity", "render", "inspect", "validation", "audit", "rollouts"}
         line = {"prompt": "Gouache still life of pears", "idempotency_key": "outside", "width": 320, "height": 320}
         said = json.loads(stack.call("submit", "-", "--wait", "--json", stdin=json.dumps(line)))
         assert said["jobs"][0]["job_id"] == ids.job_id("outside")

@@ -17,9 +17,10 @@ from broker.embedded.kafka import EmbeddedKafka
 from broker.settings import Settings
 from ops.rollout_controller import Controller, counted_again
 from ops.rollout_status import facts, shown
-from ops.rollout_topic import Step
+from ops.rollout_topic import Step, read_rollouts
+from ops.rollouts import change
 from ops.rulesets import activate, publish
-from rules.rollout import POSITION, under_way
+from rules.rollout import POSITION, current
 from rules.rollout_decision import decide
 from rules.ruleset import load_ruleset
 from schemas.catalogue import DESIGN_QUEUE, HELD
@@ -60,8 +61,8 @@ def flow(pipeline: Pipeline) -> Iterator[Pipeline]:
         activate(pipeline.settings, STABLE.id, who="test", at_ms=now_ms())
     pipeline.spoilt = spoils({})
     yield pipeline
-    if any(under_way(r["state"]) for r in pipeline.rollout_command("list")["rollouts"]):
-        pipeline.rollout_command("abort")
+    if current(read_rollouts(pipeline.settings)):
+        change(pipeline.settings, None, RolloutState.ABORTED, who="test", reason="the test is over", at_ms=now_ms())
 
 
 @pytest.fixture
@@ -92,11 +93,20 @@ def _held(flow: Pipeline, rollout_id: str) -> int:
 
 def test_a_worse_candidate_is_taken_back_without_a_hand(flow: Pipeline, candidate_folder: str) -> None:
     flow.spoilt = spoils({STABLE.id: 0.05, CANDIDATE.id: 0.5})
-    begun = flow.rollout_command(
-        "start", candidate_folder, "--name", "worse", "--stages", "25,100", "--guard", "artifact-rate:+2pp", *FEW
+    begun = flow.command(
+        "start",
+        candidate_folder,
+        "--name",
+        "worse",
+        "--stages",
+        "25,100",
+        "--guard",
+        "artifact-rate:+2pp",
+        *FEW,
+        process=True,
     )
     assert (begun["candidate_ruleset_id"], begun["stable_ruleset_id"]) == (CANDIDATE.id, STABLE.id)
-    assert "roll-out worse is running" in flow.rollout_command("start", CANDIDATE.id[:12], *FEW, ok=2)["error"]
+    assert "roll-out worse is running" in flow.command("start", CANDIDATE.id[:12], *FEW, ok=2)["error"]
     with flow.controller():
         ended = flow.until("the roll-out has ended", lambda: flow.ended_as("worse"))
     assert ended is RolloutState.ROLLED_BACK
@@ -110,7 +120,7 @@ def test_a_worse_candidate_is_taken_back_without_a_hand(flow: Pipeline, candidat
     flow.submit(60)
     flow.until_all_ended()
     assert len(flow.of("worse", Arm.CANDIDATE)) == before
-    told = flow.rollout_command("status", "worse", ok=1)
+    told = flow.command("status", "worse", "--watch", ok=1, process=True)
     assert told["state"] == "rolled_back"
     assert told["arms"][1]["artifact_rate_95"][0] > told["arms"][0]["artifact_rate"]
 
@@ -118,12 +128,12 @@ def test_a_worse_candidate_is_taken_back_without_a_hand(flow: Pipeline, candidat
 def test_an_equal_candidate_comes_through_all_stages_and_decides_then(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
     flow.spoilt = spoils({STABLE.id: 0.05, CANDIDATE.id: 0.05})
-    flow.rollout_command("start", CANDIDATE.id[:12], "--name", "equal", "--stages", "30,100", *FEW)
+    flow.command("start", CANDIDATE.id[:12], "--name", "equal", "--stages", "30,100", *FEW)
     with flow.controller():
         ended = flow.until("the roll-out has ended", lambda: flow.ended_as("equal"))
     assert ended is RolloutState.COMPLETED
     assert flow.active_id() == CANDIDATE.id
-    told = flow.rollout_command("status", "equal")
+    told = flow.command("status", "equal")
     assert [(s["state"], s["percent"]) for s in told["steps"]] == [
         ("completed", 100), ("running", 100), ("running", 30),
     ]  # fmt: skip
@@ -142,7 +152,7 @@ def test_an_equal_candidate_comes_through_all_stages_and_decides_then(flow: Pipe
 def test_a_killed_controller_goes_on_with_the_same_numbers(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
     flow.spoilt = spoils({STABLE.id: 0.05, CANDIDATE.id: 0.05})
-    flow.rollout_command("start", CANDIDATE.id, "--name", "killed", "--stages", "40,70,100", "--paired", "20%", *FEW)
+    flow.command("start", CANDIDATE.id, "--name", "killed", "--stages", "40,70,100", "--paired", "20%", *FEW)
     with flow.controller() as controller:
         flow.until("the second stage", lambda: flow.rollout("killed").stage == 1)
         controller.kill()
@@ -165,7 +175,7 @@ def test_a_killed_controller_goes_on_with_the_same_numbers(flow: Pipeline) -> No
 
 def test_a_crash_at_any_step_writes_it_once_or_not_at_all(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
-    flow.rollout_command("start", CANDIDATE.id, "--name", "crash", "--stages", "50,100", *FEW)
+    flow.command("start", CANDIDATE.id, "--name", "crash", "--stages", "50,100", *FEW)
     flow.until("verdicts for a stage", lambda: _stored(flow, "crash") > 150)
 
     class Crash(Exception):
@@ -199,12 +209,10 @@ def test_a_crash_at_any_step_writes_it_once_or_not_at_all(flow: Pipeline) -> Non
 
 def test_a_paused_one_takes_no_jobs_and_is_watched_all_the_same(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
-    flow.rollout_command(
-        "start", CANDIDATE.id, "--name", "paused", "--stages", "50,100", "--guard", "blank-frame:1%", *FEW
-    )
+    flow.command("start", CANDIDATE.id, "--name", "paused", "--stages", "50,100", "--guard", "blank-frame:1%", *FEW)
     flow.until("some are tried", lambda: len(flow.of("paused", Arm.CANDIDATE)) >= 20)
-    assert flow.rollout_command("pause", "--why", "lunch")["percent"] == 50
-    assert "cannot become" in flow.rollout_command("pause", ok=2)["error"]
+    assert flow.command("pause", "--why", "lunch")["percent"] == 50
+    assert "cannot become" in flow.command("pause", ok=2)["error"]
     flow.until_all_ended()
 
     def untouched() -> bool:
@@ -215,15 +223,15 @@ def test_a_paused_one_takes_no_jobs_and_is_watched_all_the_same(flow: Pipeline) 
 
     until("sanity knows of the pause", untouched)
     routed = len(flow.of("paused", Arm.CANDIDATE))
-    assert flow.rollout_command("resume")["state"] == "running"
+    assert flow.command("resume")["state"] == "running"
     flow.spoilt = spoils({CANDIDATE.id: 1.0})
     flow.until("more are tried", lambda: len(flow.of("paused", Arm.CANDIDATE)) >= routed + 20)
-    flow.rollout_command("pause")
+    flow.command("pause")
     flow.until_all_ended()
     with flow.controller():
         ended = flow.until("it is taken back", lambda: flow.ended_as("paused"), submit=False)
     assert ended is RolloutState.ROLLED_BACK
-    assert [s["state"] for s in flow.rollout_command("status", "paused", ok=1)["steps"]] == [
+    assert [s["state"] for s in flow.command("status", "paused", ok=1)["steps"]] == [
         "rolled_back", "paused", "running", "paused", "running",
     ]  # fmt: skip
 
@@ -231,7 +239,7 @@ def test_a_paused_one_takes_no_jobs_and_is_watched_all_the_same(flow: Pipeline) 
 def test_twins_are_compared_and_never_delivered(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
     flow.spoilt = spoils({STABLE.id: 0.02, CANDIDATE.id: 0.3})
-    flow.rollout_command(
+    flow.command(
         "start", CANDIDATE.id, "--name", "pairs", "--stages", "20,100", "--paired", "60%",
         "--guard", "artifact-rate:+1pp", *FEW,
     )  # fmt: skip
@@ -251,19 +259,19 @@ def test_twins_are_compared_and_never_delivered(flow: Pipeline) -> None:
     delivered = [event for topic, event in flow.verdicts if topic == DESIGN_QUEUE]
     assert not any(is_shadow(event) for event in delivered)
     assert flow.rollout("pairs").numbers["pairs.worse"] > flow.rollout("pairs").numbers["pairs.better"]
-    told = flow.rollout_command("status", "pairs", ok=1)
+    told = flow.command("status", "pairs", ok=1)
     assert told["pairs"]["worse"] + told["pairs"]["better"] + told["pairs"]["same"] <= len(twins)
 
 
 def test_whoever_activates_a_ruleset_by_hand_ends_the_roll_out(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
-    flow.rollout_command("start", CANDIDATE.id, "--name", "by-hand", "--stages", "50,100", *FEW)
+    flow.command("start", CANDIDATE.id, "--name", "by-hand", "--stages", "50,100", *FEW)
     activate(flow.settings, CANDIDATE.id, who="night shift", at_ms=now_ms())
     step = flow.rollout("by-hand")
     assert (step.state, step.who) == (RolloutState.ABORTED, "night shift")
     assert "was activated meanwhile" in step.reason
     assert flow.active_id() == CANDIDATE.id
-    page = flow.rollout_command("list", "--limit", "1")
+    page = flow.command("list", "--limit", "1")
     assert [r["rollout_id"] for r in page["rollouts"]] == ["by-hand"]
     if page["next"]:
-        assert flow.rollout_command("list", "--after", page["next"])["rollouts"]
+        assert flow.command("list", "--after", page["next"])["rollouts"]

@@ -10,6 +10,7 @@ import pytest
 
 from rules.rollout import (
     NEXT,
+    POSITION,
     USUAL_GUARDS,
     USUAL_STAGES,
     Action,
@@ -24,6 +25,7 @@ from rules.rollout import (
     parse_guard,
     parse_stages,
     plan,
+    position_of,
     started,
     twin,
 )
@@ -224,3 +226,12 @@ def test_an_ended_roll_out_goes_nowhere():
                 moved(running(state=state), other, who="ann", reason="", at_ms=2)
     with pytest.raises(BadConfig, match="cannot become"):
         moved(running(), RolloutState.RUNNING, who="ann", reason="", at_ms=2)
+
+
+def test_a_step_says_how_far_verdicts_had_been_counted() -> None:
+    assert position_of(running()) == 0
+    decision = Decision(action=Action.ADVANCE, reason="enough", numbers={POSITION: 1234.0})
+    step = followed(running(), decision, who="ann", at_ms=2)
+    assert step is not None
+    assert position_of(step) == 1234
+    assert position_of(moved(step, RolloutState.PAUSED, who="ann", reason="", at_ms=3)) == 1234
