@@ -308,3 +308,14 @@ def test_a_bucket_serves_a_page_as_html(s3_endpoint: str) -> None:
     share_id = shares.put(store, b"page")
     answer = httpx.get(f"{s3_endpoint}/pages/assets/{shares.key_of(share_id)}")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_nothing_but_a_revocation_removes_what_is_stored() -> None:
+    root = Path(artifacts.__file__).parents[1]
+    code = [
+        p for room in ("audit", "broker", "ops", "store", "streams", "workers") for p in (root / room).rglob("*.py")
+    ]
+    assert len(code) > 100
+    deleting = {p.name for p in code if "objects.remove(" in (text := p.read_text("utf-8")) or "obstore.delete" in text}
+    assert deleting == {"shares.py", "objects.py"}
+    assert [p.name for p in code if "shares.remove(" in p.read_text("utf-8")] == ["share.py"]
