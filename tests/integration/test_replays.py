@@ -1,0 +1,432 @@
+"""Replays on the real broker and database: by command and by part, killed, cancelled, from the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from audit.replays import states
+from audit.source import Fetched, fetched
+from broker import clients
+from broker.admin import ensure_topics
+from broker.deadletter import address, dead_letter
+from broker.embedded.kafka import EmbeddedKafka
+from broker.settings import ENDPOINTS_FILE, Settings
+from ops import holds
+from ops.replay_journal import Point, known
+from ops.replay_source import LogSource, Wanted
+from ops.replays import Planned, Runner, counts, make_plan
+from ops.rulesets import publish
+from ops.whole_topic import whole_topic, whole_topic_events
+from rules.decide import on_replay
+from rules.lifecycle import State
+from rules.replay_plan import Asked
+from schemas.catalogue import DEAD_LETTERS, IMAGES_GENERATED, IMAGES_INSPECTED, PROMPTS, REPLAY, REPLAY_REQUESTS
+from schemas.codec import Codec, LockedIds
+from schemas.errors import BadConfig, Fatal, Poison
+from schemas.events import (
+    ImageGenerated,
+    ImageInspected,
+    Job,
+    Origin,
+    Preset,
+    RenderRequested,
+    ReplayChanged,
+    ReplayRequested,
+    ReplayState,
+)
+from schemas.ids import event_id
+from tests.integration.audit_ledger import fill, open_ledger
+from tests.integration.streams_support import send
+from tests.unit.rules import samples
+
+ROOT = Path(__file__).parents[2]
+CODEC = Codec(LockedIds())
+NOW_MS = 1_790_000_000_000
+Unique = Callable[[str], str]
+
+
+class Killed(Exception):
+    """Stands for kill -9: nothing that would run after it runs."""
+
+
+@pytest.fixture(scope="module")
+def stack(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Topics, and the ruleset of config/ in force."""
+    folder = tmp_path_factory.mktemp("replays")
+    (folder / ENDPOINTS_FILE).write_text(json.dumps({"kafka_bootstrap": kafka.bootstrap}), encoding="utf-8")
+    made = Settings.model_validate({"kafka_bootstrap": kafka.bootstrap, "state_dir": folder})
+    ensure_topics(made, samples.ruleset().engines)
+    publish(made, samples.ruleset(), who="test", at_ms=1, activate=True)
+    return made
+
+
+def generated(job: Job, attempt: int = 0) -> ImageGenerated:
+    return ImageGenerated(
+        event_id=event_id(job.job_id, "test", str(attempt)), at_ms=1,
+        request=replace(samples.routed(job), attempt=attempt), rendering=samples.rendering(),
+    )  # fmt: skip
+
+
+def jobs(campaign: str, count: int) -> list[Job]:
+    return [samples.job(key=f"{campaign}/{n}", campaign=campaign) for n in range(count)]
+
+
+def write(settings: Settings, topic: str, events: Sequence[ImageGenerated | ImageInspected]) -> None:
+    send(settings, topic, [(e.request.job.job_id, CODEC.encode(e)) for e in events])
+
+
+def asked(campaign: str, **fields: Any) -> Asked:
+    given: dict[str, Any] = {
+        "topic": IMAGES_GENERATED, "source": "log", "where": f"campaign='{campaign}'", "engine": None,
+        "preset": Preset.SAFE, "lane": None, "hold": None, "rate": 4.0, "limit": None, "cap": 3, **fields,
+    }  # fmt: skip
+    return Asked(**given)
+
+
+def planned(settings: Settings, campaign: str, **fields: Any) -> Planned:
+    wanted = asked(campaign, **fields)
+    return make_plan(settings, Wanted(topic=wanted.topic, begin=None, end=None), wanted)
+
+
+def runner(settings: Settings, replay_id: str, fault: Callable[[Point], None] = lambda _p: None) -> Runner:
+    """One whose time passes without waiting: its pauses move its clock."""
+    clock = [0.0]
+
+    def pause(seconds: float) -> bool:
+        clock[0] += seconds
+        return False
+
+    return Runner(
+        settings=settings, replay_id=replay_id, now_ms=lambda: NOW_MS, clock=lambda: clock[0], pause=pause, fault=fault
+    )
+
+
+def requests(settings: Settings, replay_id: str) -> list[ReplayRequested]:
+    events = whole_topic_events(settings, REPLAY_REQUESTS, CODEC)
+    return [e for e in events if isinstance(e, ReplayRequested) and e.replay_id == replay_id]
+
+
+def once(some: Sequence[Job]) -> Counter[str]:
+    return Counter(j.job_id for j in some)
+
+
+def sent(settings: Settings, replay_id: str) -> Counter[str]:
+    return Counter(r.job.job_id for r in requests(settings, replay_id))
+
+
+def call(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PRESSCHECK_")}
+    return subprocess.run(
+        [sys.executable, "-m", "ops", "replay", *arguments, "--state", str(settings.state_dir)],
+        cwd=ROOT, env={**inherited, "COLUMNS": "200"}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    return cast("dict[str, Any]", json.loads(done.stdout))
+
+
+def positions(settings: Settings, group: str, topic: str) -> list[int]:
+    """What a group has committed."""
+    consumer = clients.reader(settings, group)
+    try:
+        found = consumer.committed([TopicPartition(topic, p) for p in range(4)], timeout=30)
+        return [p.offset for p in found]
+    finally:
+        consumer.close()
+
+
+def test_planned_run_and_listed_by_command_with_no_group_disturbed(stack: Settings, unique: Unique):
+    campaign, group = unique("spring"), unique("inspect")
+    some = jobs(campaign, 6)
+    write(stack, IMAGES_GENERATED, [generated(j) for j in some] + [generated(some[0], attempt=1)])
+    member = clients.reader(stack, group)
+    member.commit(offsets=[TopicPartition(IMAGES_GENERATED, p, 1) for p in range(4)], asynchronous=False)
+    member.close()
+    before = positions(stack, group, IMAGES_GENERATED)
+    groups = clients_groups(stack)
+    options = (
+        IMAGES_GENERATED, "--where", f"campaign='{campaign}'", "--sampling", "safe", "--engine", "typeset",
+        "--rate", "1000/s",
+    )  # fmt: skip
+    dry = told(call(stack, *options, "--dry-run", "--json"))
+    assert (dry["plan"]["jobs"], dry["plan"]["matched"], dry["plan"]["repeats"]) == (6, 7, 1)
+    assert dry["plan"]["by_engine"] == {"typeset": 6}
+    assert known(stack).get(dry["replay_id"]) is None
+    shown = call(stack, *options, "--dry-run")
+    assert "jobs to replay" in shown.stdout
+    assert "run it by: presscheck replay images.generated --to-time" in shown.stdout
+    pinned = dry["command"].split()
+    until = pinned[pinned.index("--to-time") + 1]
+    again = (*options, "--to-time", until, "--plan", dry["plan_sha256"][:16])
+
+    unasked = call(stack, *again, "--why", "wrong logo")
+    assert (unasked.returncode, "say --yes" in unasked.stderr) == (2, True)
+    done = told(call(stack, *again, "--why", "wrong logo", "--who", "ann", "--yes", "--json"))
+    assert (done["state"], done["sent"], done["skipped"]) == ("completed", 6, 1)
+    made = requests(stack, done["replay_id"])
+    assert Counter(r.job.job_id for r in made) == once(some)
+    assert {(r.who, r.why, r.engine, r.preset, r.count) for r in made} == {
+        ("ann", "wrong logo", "typeset", Preset.SAFE, 1)
+    }
+    twice = next(r for r in made if r.job == some[0])
+    assert twice.origin is not None
+    at = {(o.topic, o.partition, o.offset) for r in made if (o := r.origin) is not None}
+    assert len(at) == 6
+    routed = on_replay(twice, samples.ruleset(), 1)
+    assert isinstance(routed, RenderRequested)
+    assert routed.request.replayed is not None
+    assert (routed.request.replayed.origin, routed.request.replayed.who) == (twice.origin, "ann")
+
+    assert positions(stack, group, IMAGES_GENERATED) == before
+    assert clients_groups(stack) == groups
+    status = told(call(stack, "status", done["replay_id"], "--json"))
+    assert (status["state"], status["sent"], status["runs"]) == ("completed", 6, None)
+    assert status["waiting"] >= 6  # no sanity runs here
+    listed = told(call(stack, "list", "--limit", "1", "--json"))
+    assert listed["replays"][0]["replay_id"] == done["replay_id"]
+    repeated = call(stack, *again, "--why", "x", "--yes")
+    assert (repeated.returncode, "is there already: completed" in repeated.stderr) == (2, True)
+    write(stack, IMAGES_GENERATED, [generated(j) for j in jobs(campaign, 7)[6:]])
+    changed = call(stack, *options, "--plan", dry["plan_sha256"], "--why", "x", "--yes")
+    assert (changed.returncode, "the plan has changed" in changed.stderr) == (1, True)
+
+
+def clients_groups(settings: Settings) -> set[str]:
+    """Groups that the broker knows."""
+    admin: Any = AdminClient(clients.kafka_config(settings))
+    return {g.group_id for g in admin.list_consumer_groups().result(30).valid}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("imags.generated", "--dry-run"), "did you mean 'images.generated'"),
+        (("design-queue", "--dry-run"), "'design-queue' cannot be replayed"),
+        (
+            (PROMPTS, "--where", "tag=layuot", "--dry-run"),
+            "position 5: there is no tag 'layuot'; did you mean 'layout'",
+        ),
+        ((PROMPTS, "--where", "verdict=reject", "--dry-run"), "records of prompts say no verdict"),
+        ((PROMPTS, "--engine", "typest", "--dry-run"), "did you mean 'typeset'"),
+        ((PROMPTS, "--yes"), "--why is missing"),
+        ((PROMPTS, "--rate", "fast", "--dry-run"), "'fast' is no rate"),
+        ((PROMPTS, "--from-offset", "1", "--from-time", "-1h", "--dry-run"), "are both given"),
+        ((PROMPTS, "--from-time", "12", "--dry-run"), "is an offset"),
+        ((PROMPTS, "--id", "a b", "--dry-run"), "is no id of a replay"),
+        (("resume", "nosuch"), "there is no replay 'nosuch'"),
+    ],
+)
+def test_what_an_operator_gets_wrong_is_said_with_its_mend(stack: Settings, arguments: tuple[str, ...], said: str):
+    done = call(stack, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert said in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("point", "nth"),
+    [("taken over", 1), ("announced", 1), ("held", 1), ("produced", 1), ("produced", 2), ("produced", 3),
+     ("committed", 2), ("committed", 3), ("committed", 4)],
+)  # fmt: skip
+def test_killed_at_any_point_and_resumed_nothing_is_replayed_twice(
+    stack: Settings, unique: Unique, point: str, nth: int
+):
+    campaign, name = unique("c"), unique("r")
+    some = jobs(campaign, 10)
+    write(stack, IMAGES_GENERATED, [generated(j) for j in some])
+    plan = planned(stack, campaign, hold=name)
+    seen: Counter[str] = Counter()
+
+    def die(at: Point) -> None:
+        seen[at] += 1
+        if at == point and seen[at] == nth:
+            raise Killed
+
+    with pytest.raises(Killed):
+        runner(stack, name, die).start(plan, who="ann", why="bad batch")
+    if name not in known(stack):  # killed before anything was said: there is nothing to go on with
+        with pytest.raises(BadConfig, match="there is no replay"):
+            runner(stack, name).resume()
+        done = runner(stack, name).start(plan, who="ann", why="bad batch")
+    elif known(stack)[name].state is ReplayState.COMPLETED:
+        with pytest.raises(BadConfig, match="is completed"):
+            runner(stack, name).resume()
+        done = known(stack)[name]
+    else:
+        with pytest.raises(BadConfig, match="is there already: running; presscheck replay resume"):
+            runner(stack, name).start(plan, who="ann", why="again")
+        done = runner(stack, name).resume()
+    assert (done.state, done.sent) == (ReplayState.COMPLETED, 10)
+    assert sent(stack, name) == once(some)
+    hold = holds.current(stack)[name]
+    assert (hold.active, hold.value) == (True, name)
+
+
+def test_a_second_process_fences_the_first_and_a_cancelled_one_stays_ended(stack: Settings, unique: Unique):
+    campaign, name = unique("c"), unique("r")
+    write(stack, IMAGES_GENERATED, [generated(j) for j in jobs(campaign, 10)])
+    plan = planned(stack, campaign)
+    others: list[ReplayChanged] = []
+    seen: Counter[str] = Counter()
+
+    def cancelled(at: Point) -> None:
+        seen[at] += 1
+        if at == "produced" and seen[at] == 3:  # the plan, four jobs, and four more that must not count
+            others.append(runner(stack, name).cancel(who="bob", why="enough"))
+
+    with pytest.raises(Fatal):
+        runner(stack, name, cancelled).start(plan, who="ann", why="x")
+    assert [(o.state, o.sent, o.who) for o in others] == [(ReplayState.CANCELLED, 4, "bob")]
+    assert sent(stack, name).total() == 4
+    with pytest.raises(BadConfig, match="is cancelled"):
+        runner(stack, name).resume()
+    with pytest.raises(BadConfig, match="is cancelled"):
+        runner(stack, name).cancel(who="bob", why="x")
+
+
+def test_an_asked_end_leaves_it_to_be_resumed_and_the_rate_is_kept(stack: Settings, unique: Unique):
+    campaign, name = unique("c"), unique("r")
+    some = jobs(campaign, 10)
+    write(stack, IMAGES_GENERATED, [generated(j) for j in some])
+    waited: list[float] = []
+    first = runner(stack, name)
+
+    def stop(seconds: float) -> bool:
+        waited.append(seconds)
+        return len(waited) == 2
+
+    first.pause = stop
+    assert first.start(planned(stack, campaign), who="ann", why="x").state is ReplayState.RUNNING
+    assert waited == [0.0, 1.0]  # four at once, then four a second
+    assert runner(stack, name).resume().sent == 10
+    assert sent(stack, name) == once(some)
+
+
+def test_a_job_is_replayed_up_to_the_cap(stack: Settings, unique: Unique):
+    campaign = unique("c")
+    some = jobs(campaign, 3)
+    write(stack, IMAGES_GENERATED, [generated(j) for j in some])
+    for n in range(2):
+        plan = planned(stack, campaign, cap=2)
+        assert plan.plan.jobs == 3
+        runner(stack, unique("r")).start(plan, who="ann", why=str(n))
+    third = planned(stack, campaign, cap=2)
+    assert (third.plan.jobs, third.plan.at_cap) == (0, 3)
+    assert set(counts(stack, [j.job_id for j in some]).values()) == {2}
+    name = unique("r")
+    assert runner(stack, name).start(planned(stack, campaign, limit=2), who="ann", why="x").sent == 2
+    assert {r.count for r in requests(stack, name)} == {3}
+
+
+def test_every_topic_is_replayed_and_dead_letters_give_the_record_in_them(stack: Settings, unique: Unique):
+    campaign = unique("c")
+    some = jobs(campaign, 4)
+    grey = samples.inspection(blank__luma_std=0.5)
+    write(
+        stack, IMAGES_INSPECTED,
+        [ImageInspected(event_id=event_id(j.job_id, "t"), at_ms=1, request=samples.routed(j),
+                        rendering=samples.rendering(), inspection=grey if n else samples.inspection())
+         for n, j in enumerate(some)],
+    )  # fmt: skip
+    rejected = planned(stack, campaign, topic=IMAGES_INSPECTED, where=f"campaign='{campaign}' and verdict=rejected")
+    assert {*rejected.chosen} == {j.job_id for j in some[1:]}
+    send(stack, PROMPTS, [(j.job_id, CODEC.encode(samples.submitted(j))) for j in some])
+    assert planned(stack, campaign, topic=PROMPTS).plan.jobs == 4
+    assert planned(stack, campaign, topic=REPLAY).plan.jobs == 0
+
+    letters = [
+        dead_letter(
+            "inspect", Origin(topic=IMAGES_GENERATED, partition=1, offset=70 + n), key=b"k", value=value,
+            timestamp_ms=5, error=Poison("x"), at_ms=6,
+        )
+        for n, value in enumerate([CODEC.encode(generated(some[0])), b"garbage", None])
+    ]  # fmt: skip
+    send(stack, DEAD_LETTERS, [(address(x.origin).decode(), CODEC.encode(x)) for x in letters])
+    plan = planned(stack, campaign, topic=DEAD_LETTERS, where=f"stage=inspect and campaign='{campaign}'")
+    assert [*plan.chosen] == [some[0].job_id]
+    assert {n for n in plan.plan.named if n.startswith(f"{IMAGES_GENERATED}/1@7")} == {
+        f"{IMAGES_GENERATED}/1@{n} (undecodable)" for n in (71, 72)
+    }
+    name = unique("r")
+    runner(stack, name).start(plan, who="ann", why="x")
+    assert [r.origin for r in requests(stack, name)] == [letters[0].origin]
+
+
+def test_a_hold_that_others_have_is_refused_before_anything_is_said(stack: Settings, unique: Unique):
+    campaign, name = unique("c"), unique("r")
+    write(stack, IMAGES_GENERATED, [generated(j) for j in jobs(campaign, 1)])
+    plan = planned(stack, campaign, hold=name)
+    holds.set_hold(stack, name, holds.HoldScope.CAMPAIGN, "x", who="ann", why="x", at_ms=1)
+    with pytest.raises(BadConfig, match="is taken, for campaign 'x'"):
+        runner(stack, name).start(plan, who="ann", why="x")
+    assert name not in known(stack)
+
+
+def test_past_retention_the_ledger_has_the_same_records_and_a_replay_goes_on_from_it(tmp_path: Path, database: str):
+    """A broker of its own: records are deleted from it."""
+    with EmbeddedKafka(tmp_path) as broker:
+        endpoints = {"kafka_bootstrap": broker.bootstrap, "database_url": database}
+        (tmp_path / ENDPOINTS_FILE).write_text(json.dumps(endpoints), encoding="utf-8")
+        stack = Settings.model_validate({**endpoints, "state_dir": tmp_path})
+        ensure_topics(stack, samples.ruleset().engines)
+        publish(stack, samples.ruleset(), who="test", at_ms=1, activate=True)
+        some = jobs("spring", 8)
+        write(stack, IMAGES_GENERATED, [generated(j) for j in some])
+        with open_ledger(database) as conn:
+            fill(conn, ledger_records(stack, IMAGES_GENERATED))
+        seen: Counter[str] = Counter()
+
+        def die(at: Point) -> None:
+            seen[at] += 1
+            if at == "committed" and seen[at] == 2:
+                raise Killed
+
+        with pytest.raises(Killed):
+            runner(stack, "half", die).start(planned(stack, "spring"), who="ann", why="x")
+        everything = Wanted(topic=IMAGES_GENERATED, begin=None, end=None)
+        spans = LogSource(stack).reach(everything).spans
+        admin: Any = AdminClient(clients.kafka_config(stack))
+        ends = [TopicPartition(IMAGES_GENERATED, s.partition, s.end) for s in spans]
+        for future in admin.delete_records(ends).values():
+            future.result(30)
+
+        dry = call(stack, IMAGES_GENERATED, "--from-offset", "0", "--dry-run")
+        assert dry.returncode == 1
+        assert "are gone from the log" in dry.stderr.replace("is gone", "are gone")
+        assert "the audit ledger has 8 of these records: add --from-audit" in dry.stderr
+        by_time = call(stack, IMAGES_GENERATED, "--from-time", "2020-01-01", "--dry-run", "--json")
+        assert json.loads(by_time.stdout)["gone_in_ledger"] == 8
+        with pytest.raises(Fatal, match="--from-audit"):
+            runner(stack, "half").resume()
+        assert runner(stack, "half").resume(source="audit").sent == 8
+        assert sent(stack, "half") == once(some)
+
+        done = told(
+            call(stack, IMAGES_GENERATED, "--from-audit", "--rate", "900/s", "--why", "x", "--yes", "--id", "whole",
+                 "--limit", "5", "--json")
+        )  # fmt: skip
+        assert (done["sent"], done["plan"]["asked"]["source"]) == (5, "audit")
+        with open_ledger(database) as conn:
+            fill(conn, ledger_records(stack, REPLAY_REQUESTS))
+            assert states(conn, "whole") == {State.SUBMITTED: 5}
+        assert sorted(counts(stack, [j.job_id for j in some]).values()) == [1, 1, 1, 2, 2, 2, 2, 2]
+        status = told(call(stack, "status", "whole", "--json"))
+        assert (status["runs"], status["ended_runs"]) == ({"submitted": 5}, 0)
+
+
+def ledger_records(settings: Settings, topic: str) -> list[Fetched]:
+    """A topic's records as the sink reads them."""
+    return [fetched(m) for m in whole_topic(settings, topic)]
