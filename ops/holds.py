@@ -30,6 +30,7 @@ TRANSACTIONAL_ID: Final = "ops-release"
 WRITE_S: Final = 30.0
 BATCH: Final = 200
 """Assets in one transaction."""
+ASKED_TO_END: Final = "it was asked to end"
 MAX_PASSES: Final = 20
 """Looks at what is held. Each one that found something is followed by another: for a moment after the release,
 validation may still go by what it knew of the hold."""
@@ -252,7 +253,7 @@ class _Release:
     def _stops(self, *, more: bool) -> bool:
         """Pause between two lots; whether to end here."""
         if self._lots is not None and more and not self._done.stopped and self._lots.wait(self._lots.pause_s):
-            self._done.stopped = "it was asked to end"
+            self._done.stopped = ASKED_TO_END
         return bool(self._done.stopped)
 
     def _decided(self, event: AssetHeld, holds: Mapping[str, HoldChanged]) -> AssetApproved | AssetHeld | None:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import psutil
 import typer
 
-from ops.console import JsonOption, StateOption, out, print_json, print_table
+from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table
 from ops.running import running_stack
 from rules.tree import nearest
 from schemas.errors import BadConfig
 from schemas.events import HoldScope
+
+if TYPE_CHECKING:
+    from ops.holds import Released
 
 app = typer.Typer(
     add_completion=False,
@@ -94,6 +97,13 @@ def list_command(
 @app.command("release")
 def release_command(
     hold_id: HoldArgument,
+    *,
+    lot: Annotated[int | None, typer.Option("--lot", min=1, help="Deliver so many, pause, and go on.")] = None,
+    pause: Annotated[str, typer.Option("--pause", help="How long to pause between two lots: 30s, 5m.")] = "30s",
+    guard: Annotated[
+        list[str] | None,
+        typer.Option("--guard", help="Stop by itself, as touch-up-rate<=5% (wrong-rate, recall-rate)."),
+    ] = None,
     why: Annotated[str, typer.Option("--why", help="Why it is let go.")] = "",
     who: WhoOption = None,
     state: StateOption = None,
@@ -101,16 +111,40 @@ def release_command(
 ) -> None:
     """Release a hold and deliver what it kept, each asset once; run it again if it was interrupted.
 
-    What another active hold covers stays back, and is delivered when that one is released.
+    What another active hold covers stays back, and is delivered when that one is released. With --lot the hold stays
+    active until the last lot, and the command exits with 1 where a guard stopped it.
     """
+    from broker.signals import StopSignals
     from ops.holds import release
+    from ops.release_guard import parse_guards, parse_pause, watched_lots
 
-    done = release(running_stack(state, database=False), hold_id, who=who or _user(), why=why, now_ms=_now_ms)
+    if guard and lot is None:
+        raise BadConfig("--guard needs --lot", mend="say how many assets may go before it is asked: --lot 20")
+    guards, pause_s = parse_guards(guard or ()), parse_pause(pause)
+    settings = running_stack(state, database=bool(guards))
+    with StopSignals() as stop:
+        lots = None
+        if lot is not None:
+            lots = watched_lots(
+                settings, hold_id, size=lot, pause_s=pause_s, guards=guards, wait=stop.wait,
+                told=lambda done: err().print(f"{done.delivered} delivered", markup=False),
+            )  # fmt: skip
+        done = release(settings, hold_id, who=who or _user(), why=why, now_ms=_now_ms, lots=lots)
     if as_json:
         print_json({"hold_id": hold_id, **asdict(done)})
-        return
+    else:
+        _print(hold_id, done)
+    if done.stopped:
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _print(hold_id: str, done: Released) -> None:
     before = f", {done.delivered_before} were delivered before" if done.delivered_before else ""
-    out().print(f"released {hold_id}: {done.delivered} assets delivered{before}", markup=False)
+    if done.stopped:
+        out().print(f"stopped: {done.stopped}; {hold_id} keeps the rest", markup=False)
+        out().print(f"{done.delivered} assets delivered{before}; go on by running it again", markup=False)
+    else:
+        out().print(f"released {hold_id}: {done.delivered} assets delivered{before}", markup=False)
     for other, count in done.still_held.items():
         out().print(f"{count} stay back: the hold {other} covers them", markup=False)
 

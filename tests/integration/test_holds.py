@@ -21,7 +21,7 @@ from schemas import ids
 from schemas.catalogue import DESIGN_QUEUE, HELD
 from schemas.codec import Codec, LockedIds
 from schemas.errors import BadConfig, Fatal, Poison
-from schemas.events import AssetApproved, AssetHeld, HoldScope
+from schemas.events import Arm, AssetApproved, AssetHeld, Assignment, HoldScope
 from tests.conftest import MakeTopic
 from tests.stories import START_MS, accepted, job
 
@@ -225,3 +225,61 @@ def test_what_an_open_transaction_hides_is_waited_for(settings: Settings, make_t
     assert [m.value() for m in whole_topic(settings, topic)] == [b"before", b"hidden"]
     with pytest.raises(BadConfig, match="there is no topic"):
         next(whole_topic(settings, unique("none")))
+
+
+def in_lots(settings: Settings, hold_id: str, *, stops_at: int | None = None) -> tuple[holds.Released, list[float]]:
+    """A release in lots of three whose guard stops it once so many are delivered; and the pauses it made."""
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        return False
+
+    def guard(done: holds.Released) -> str | None:
+        return "too many touch-ups" if stops_at is not None and done.delivered >= stops_at else None
+
+    lots = holds.Lots(size=3, pause_s=30, wait=wait, guard=guard)
+    return holds.release(settings, hold_id, who="bob", why="checked", now_ms=lambda: START_MS + 1, lots=lots), pauses
+
+
+def test_lots_stop_when_the_guard_says_so_and_go_on_later(settings: Settings, unique: Unique):
+    name, campaign = unique("hold"), unique("campaign")
+    hold(settings, name, campaign)
+    assets = kept(name, 10, campaign=campaign)
+    write(settings, assets)
+    first, pauses = in_lots(settings, name, stops_at=6)
+    assert (first.delivered, first.stopped, pauses) == (6, "too many touch-ups", [30, 30])
+    assert delivered(settings, assets).total() == 6
+    assert holds.current(settings)[name].active
+    again, _ = in_lots(settings, name, stops_at=0)
+    assert (again.delivered, again.delivered_before, again.stopped) == (0, 6, "too many touch-ups")
+    last, pauses = in_lots(settings, name)
+    assert (last.delivered, last.delivered_before, last.stopped, pauses) == (4, 6, "", [30])
+    assert delivered(settings, assets) == once(assets)
+    assert not holds.current(settings)[name].active
+
+
+def test_a_twin_is_not_released_by_a_hold_that_covers_it(settings: Settings, unique: Unique):
+    name, campaign = unique("hold"), unique("campaign")
+    hold(settings, name, campaign)
+    own, twin = kept(name, 2, campaign=campaign)
+    assignment = Assignment(rollout_id="r", arm=Arm.CANDIDATE, shadow=True)
+    twin = replace(twin, request=replace(twin.request, assignment=assignment), hold_id="shadow:r")
+    write(settings, [own, twin])
+    assert release(settings, name).delivered == 1
+    assert delivered(settings, [own, twin]) == once([own])
+
+
+def test_what_another_hold_takes_hold_of_between_two_lots_stays_back(settings: Settings, unique: Unique):
+    name, campaign, replay = unique("hold"), unique("campaign"), unique("replay")
+    hold(settings, name, campaign)
+    assets = kept(name, 6, campaign=campaign)
+    both = [replace(a, request=replace(a.request, replay_id=replay)) for a in assets]
+    write(settings, both)
+
+    def wait(_seconds: float) -> bool:
+        return not hold(settings, unique("other"), replay, scope=HoldScope.REPLAY)
+
+    lots = holds.Lots(size=3, pause_s=1, wait=wait)
+    done = holds.release(settings, name, who="bob", why="", now_ms=lambda: START_MS + 1, lots=lots)
+    assert (done.delivered, list(done.still_held.values())) == (3, [3])

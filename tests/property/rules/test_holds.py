@@ -53,7 +53,6 @@ class Traffic(RuleBasedStateMachine):
         """Nothing has happened."""
         self.clock = 0
         self.holds: dict[str, HoldChanged] = {}
-        self.jobs: dict[str, str] = {}
         self.requests: list[RenderRequest] = []
         self.rejected: list[AssetRejected] = []
         self.review: list[ReviewRequested] = []
@@ -91,16 +90,18 @@ class Traffic(RuleBasedStateMachine):
             return request.replay_id == hold.value
         return any(t.name == hold.value for t in request.tags)
 
-    @rule(prompt=st.sampled_from(PROMPTS), campaign=st.sampled_from(CAMPAIGNS), paired=st.booleans())
-    def submit(self, prompt: str, campaign: str, paired: bool) -> None:
-        key = f"k{self.tick()}"
-        event = submitted(job(prompt, key, campaign=campaign))
+    @rule(campaign=st.sampled_from(CAMPAIGNS), paired=st.booleans())
+    def submit(self, campaign: str, paired: bool) -> None:
+        for prompt in PROMPTS:
+            self.start(prompt, campaign, paired)
+
+    def start(self, prompt: str, campaign: str, paired: bool) -> None:
+        event = submitted(job(prompt, f"k{self.tick()}", campaign=campaign))
         assignment = Assignment(rollout_id="roll", arm=Arm.STABLE) if paired else None
         started = [on_prompt(event, ruleset(), self.clock, assignment)]
         if paired:
             started.append(on_paired(event, ruleset(), self.clock, Assignment(rollout_id="roll", arm=Arm.CANDIDATE)))
         self.requests += [e.request for e in started if isinstance(e, RenderRequested)]
-        self.jobs[key] = prompt
 
     @rule(pick=st.integers(0, 99), replay_id=st.sampled_from(("r0", "r1")))
     def replay(self, pick: int, replay_id: str) -> None:
@@ -214,7 +215,7 @@ class Traffic(RuleBasedStateMachine):
 
 
 TestTraffic = Traffic.TestCase
-TestTraffic.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestTraffic.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 
 
 def held_twin() -> AssetHeld:
@@ -256,3 +257,29 @@ def test_only_an_accept_passes(verdict: Verdict):
         door.pass_on(
             twin, replace(twin.judgement, verdict=verdict), {}, event_id=twin.event_id, approved_by="eve", at_ms=1
         )
+
+
+@pytest.mark.parametrize(
+    ("scope", "value", "other"),
+    [
+        (HoldScope.CAMPAIGN, "spring", "autumn"),
+        (HoldScope.REPLAY, "r0", "r1"),
+        (HoldScope.TAG, "people", "text"),
+        (HoldScope.ENGINE, "sd3.5-large", "typeset"),
+    ],
+)
+def test_each_kind_of_hold_covers_its_own_and_nothing_else(scope: HoldScope, value: str, other: str):
+    request = replace(routed(job(PROMPTS[1], campaign="spring")), replay_id="r0")
+    hold = HoldChanged(
+        event_id=ids.event_id("h", "set"),
+        at_ms=1,
+        hold_id="h",
+        scope=scope,
+        value=value,
+        active=True,
+        who="ann",
+        why="",
+    )
+    assert door.held_by(request, {"h": hold}) == "h"
+    assert door.held_by(request, {"h": replace(hold, value=other)}) is None
+    assert door.held_by(request, {"h": replace(hold, active=False)}) is None
