@@ -37,9 +37,9 @@ def compare_command(
 ) -> None:
     """Compare replays with the original runs of their jobs: verdict, text, colour, cost and time.
 
-    A replay names all its jobs, a job all its replays; both together mean these jobs
-    in these replays. What came out worse stands first. The twins of a paired roll-out
-    (replay ROLLOUT.pair) are compared with first attempts.
+    A replay names all its jobs, a job all its replays; both together mean
+    these jobs in these replays. What came out worse stands first. The twins
+    of a paired roll-out (replay ROLLOUT.pair) are compared with first attempts.
     """
     settings = running_stack(state, kafka=False)
     for path in (sheet, png):

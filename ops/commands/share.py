@@ -39,7 +39,8 @@ app = typer.Typer(
     cls=Shares,
     add_completion=False,
     no_args_is_help=True,
-    help="Make one page of a picture or a comparison, under an address for good; take it back.",
+    help="`presscheck share ASSET` makes one page of a picture, under an address for good; a replay makes one of a"
+    " comparison. The commands below list shares, fetch them and take them back.",
 )
 
 WhoOption = Annotated[str | None, typer.Option("--who", help="Who does it (default: the user of this process).")]
@@ -69,8 +70,9 @@ def make(
 ) -> None:
     """Share a picture or a comparison. The same page is always the same address.
 
-    The page holds the picture, prompt, provenance, content credentials and checks:
-    no ids of jobs, no paths, hosts or settings, nobody's name. It stays until it is revoked.
+    The page holds the picture, prompt, provenance, content credentials and
+    checks: no ids of jobs, no paths, hosts or settings, nobody's name. It
+    stays until it is revoked.
     """
     from audit.migrate import connect
     from audit.statements import statement
