@@ -35,6 +35,7 @@ RUNNING = {
     "render-gpu": "worker runs",
     "inspect": "worker runs",
     "audit": "audit sink reads",
+    "rollouts": "deciding roll-outs",
 }
 """What each stage logs once it works."""
 WITHIN_S = 90.0
