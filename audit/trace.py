@@ -26,6 +26,7 @@ from schemas.events import (
     ImageGenerated,
     ImageInspected,
     Judgement,
+    Origin,
     PromptRefused,
     PromptSeen,
     PromptSubmitted,
@@ -81,6 +82,10 @@ class Step:
             "forbidden": self.forbidden or None,
             "event": None if self.event is None else event_json(self.event),
         }
+
+
+def _place(origin: Origin) -> str:
+    return f"{origin.topic}/{origin.partition}@{origin.offset}"
 
 
 def _request_facts(request: RenderRequest) -> dict[str, Any]:
@@ -192,7 +197,11 @@ def facts_of(event: Event) -> Facts:
         case PromptSeen():
             return {"content_sha256": event.content_sha256}
         case ReplayRequested():
-            return {"replay_id": event.replay_id, "engine": event.engine, "who": event.who, "why": event.why}
+            return {
+                "replay_id": event.replay_id, "engine": event.engine, "preset": event.preset.value,
+                "who": event.who, "why": event.why, "count": event.count,
+                "origin": None if event.origin is None else _place(event.origin),
+            }  # fmt: skip
         case RenderRequested():
             return _request_facts(event.request)
         case ImageGenerated():
@@ -207,8 +216,7 @@ def facts_of(event: Event) -> Facts:
                 "inspect_ms": seen.elapsed_ms,
             }
         case DeadLetter(origin=origin):
-            where = f"{origin.topic}/{origin.partition}@{origin.offset}"
-            return {"stage": event.stage, "kind": event.kind.value, "error": event.error, "origin": where}
+            return {"stage": event.stage, "kind": event.kind.value, "error": event.error, "origin": _place(origin)}
         case TouchUpReported() | AssetLabelled() | AssetRecalled():
             return _word_facts(event)
         case _:

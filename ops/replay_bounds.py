@@ -6,7 +6,7 @@ import shlex
 from datetime import UTC, datetime
 
 from ops.log_range import Bound, parse_bound
-from ops.replay_source import AUDIT, Wanted
+from ops.replay_source import LOG, Wanted
 from rules.replay_plan import Plan
 from rules.replay_steps import written_rate
 from schemas.errors import BadConfig
@@ -50,7 +50,7 @@ def command_of(plan: Plan, wanted: Wanted) -> str:
     words = ["presscheck", "replay", asked.topic, *_pinned("from", wanted.begin), *_pinned("to", wanted.end)]
     for name, value in options.items():
         words += [] if value is None else [name, str(value)]
-    words += ["--from-audit"] if asked.source == AUDIT else []
+    words += [] if asked.source == LOG else [f"--from-{asked.source}"]
     return shlex.join(words)
 
 

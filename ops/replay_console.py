@@ -123,11 +123,8 @@ def show_gone(gone: tuple[Gone, ...], source: str, topic: str, in_ledger: int | 
         err().print(f"{topic}-{part.partition}: {what} is gone from the {source}", style="yellow", markup=False)
     if gone and source != AUDIT and in_ledger is not None:
         err().print(f"the audit ledger has {in_ledger} of these records: add --from-audit", style="yellow")
-    if gone and in_ledger is None:
-        err().print(
-            "jobs that were rendered are in the artifact manifests: `presscheck engines again JOB` reads them",
-            style="yellow",
-        )
+    if gone:
+        err().print("jobs that were rendered are in the store's manifests as well: --from-manifests", style="yellow")
 
 
 def show_standing(now: Standing) -> None:

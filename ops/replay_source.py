@@ -27,6 +27,7 @@ from schemas.registry import codec_for
 
 LOG: Final = "log"
 AUDIT: Final = "audit"
+MANIFESTS: Final = "manifests"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +67,6 @@ class Source(Protocol):
     def entries(self, topic: str, spans: Iterable[Span]) -> Iterator[Entry]:
         """Its records in order, span by span. Raises Transient, Fatal."""
         ...
-
-
-def source_of(settings: Settings, name: str) -> Source:
-    """The topic's log, or the audit ledger."""
-    return LedgerSource(settings) if name == AUDIT else LogSource(settings)
 
 
 class LogSource:

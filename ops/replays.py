@@ -11,9 +11,10 @@ from typing import Final, TypeAlias
 from audit import replays as recorded
 from audit.migrate import connect
 from broker.settings import Settings
-from ops import holds
+from ops import holds, replay_source
 from ops.replay_journal import Fault, Journal, KafkaJournal, known, no_fault
-from ops.replay_source import Gone, Source, Wanted, source_of
+from ops.replay_manifests import ManifestSource
+from ops.replay_source import MANIFESTS, Gone, LedgerSource, LogSource, Source, Wanted
 from ops.rulesets import resolve
 from ops.whole_topic import whole_topic_events
 from rules.replay_plan import Asked, Chooser, Entry, Plan, Span, plan_of
@@ -33,11 +34,11 @@ REPLAY_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PAIRED: Final = ".pair"
 """Ends the ids under which twins of paired jobs run: no replay of ours may look like one."""
 
-Shown: TypeAlias = Callable[[Iterator[Entry], int], Iterator[Entry]]
-"""Passes records through, told how many offsets there are: for a progress bar."""
+Shown: TypeAlias = Callable[[Iterator[Entry], int | None], Iterator[Entry]]
+"""Passes records through, told how many offsets there are, where that is known: for a progress bar."""
 
 
-def unseen(entries: Iterator[Entry], _offsets: int) -> Iterator[Entry]:
+def unseen(entries: Iterator[Entry], _offsets: int | None) -> Iterator[Entry]:
     """The records, with nobody looking on."""
     return entries
 
@@ -70,8 +71,20 @@ def make_plan(settings: Settings, wanted: Wanted, asked: Asked, shown: Shown = u
     return Planned(plan=plan, chosen=chosen, where=where, ruleset=ruleset, gone=reach.gone)
 
 
+def source_of(settings: Settings, name: str) -> Source:
+    """The topic's log, the audit ledger, or the manifests of the store."""
+    match name:
+        case replay_source.AUDIT:
+            return LedgerSource(settings)
+        case replay_source.MANIFESTS:
+            return ManifestSource(settings)
+        case _:
+            return LogSource(settings)
+
+
 def _look(source: Source, topic: str, spans: tuple[Span, ...], chooser: Chooser, shown: Shown) -> None:
-    for entry in shown(source.entries(topic, spans), sum(s.end - s.start for s in spans)):
+    offsets = None if chooser.asked.source == MANIFESTS else sum(s.end - s.start for s in spans)
+    for entry in shown(source.entries(topic, spans), offsets):
         chooser.take(entry)
 
 
@@ -159,6 +172,8 @@ class Runner:
         """
         former = self._unfinished()
         plan = plan_of(former.plan)
+        if source is not None and plan.asked.source == MANIFESTS:
+            raise BadConfig(f"replay {self.replay_id} reads manifests", mend="resume it as it is")
         ruleset = resolve(self.settings, plan.ruleset_id)
         where = parse_where(plan.asked.where, plan.asked.topic, ruleset)
         reading = source_of(self.settings, source or plan.asked.source)

@@ -36,11 +36,12 @@ class Place(NamedTuple):
 class Entry:
     """A record that was read. `event` is None where it is none; `stage` is the one that gave it up.
 
-    `origin` is where the record was written first: for a dead letter not its own place, but the place it tells of.
+    `origin` is where the record was written first: for a dead letter not its own place, but the place it tells of;
+    None for a manifest, which lies in no topic.
     """
 
     place: Place
-    origin: Origin
+    origin: Origin | None
     event: Event | None
     stage: str = ""
 
@@ -56,10 +57,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a replay is to do. `source` is log or audit, `where` in canonical form, `rate` in jobs a second.
+    """What a replay is to do. `source` is log, audit or manifests, `where` in canonical form, `rate` in jobs a second.
 
     `limit` is the most jobs that are replayed (None: all), `cap` how often one job may be replayed, all replays of it
-    counted. `engine` and `lane` None leave these to the rules and to the job.
+    counted. `engine` and `lane` None leave these to the rules and to the job. With `latest` a job is meant only where
+    its last record of the range meets the conditions: one whose repair came out well is not.
     """
 
     topic: str
@@ -72,6 +74,7 @@ class Asked:
     rate: float
     limit: int | None
     cap: int
+    latest: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +177,8 @@ class Chooser:
                 self._named.append(_named(entry))
             return
         if not holds(self.where, found.facts):
+            if self.asked.latest:
+                self._picks.pop(found.job.job_id, None)
             return
         self._matched += 1
         former = self._picks.get(found.job.job_id)
@@ -254,4 +259,5 @@ def _sums(named: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 def _named(entry: Entry) -> str:
     origin, what = entry.origin, "undecodable" if entry.event is None else type(entry.event).__name__
-    return f"{origin.topic}/{origin.partition}@{origin.offset} ({what})"
+    where = "manifest" if origin is None else f"{origin.topic}/{origin.partition}@{origin.offset}"
+    return f"{where} ({what})"

@@ -35,7 +35,7 @@ class Due:
     """A job to be requested: the record it comes from, and how many times it will have been replayed."""
 
     job: Job
-    origin: Origin
+    origin: Origin | None
     count: int
 
 

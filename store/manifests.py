@@ -78,10 +78,14 @@ def _same(one: RenderRequest, other: RenderRequest) -> bool:
     return _canonical(plain(one)) == _canonical(plain(other))
 
 
+ATTEMPTS = "attempts"
+"""Prefix of the keys under which attempts find their manifests."""
+
+
 def key_of(job_id: str, replay_id: str | None, attempt: int) -> str:
     """Key under which the address of an attempt's manifest lies. A job's own run is kept apart from replays."""
     run = "run" if replay_id is None else f"replay-{replay_id}"
-    return f"attempts/{job_id}/{run}/{attempt}.json"
+    return f"{ATTEMPTS}/{job_id}/{run}/{attempt}.json"
 
 
 def find(store: ArtifactStore, request: RenderRequest) -> Attempt | None:

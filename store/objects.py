@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -24,6 +25,7 @@ from obstore.store import LocalStore, from_url
 from schemas.errors import BadConfig, Fatal, Poison, Transient
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config
 
     from broker.settings import Settings
@@ -82,6 +84,18 @@ class Objects:
             return None
         except (BaseError, OSError) as e:
             raise self._classed(key, e) from e
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Keys below a prefix, in no order, a chunk in memory at a time. Raises Transient, Fatal as read."""
+        try:
+            # Its stub leaves the variant for Arrow open, so it is said here what comes.
+            chunks = cast("Iterable[Sequence[ObjectMeta]]", obstore.list(self.remote, prefix))  # pyright: ignore[reportUnknownMemberType]
+            for chunk in chunks:
+                yield from (found["path"] for found in chunk)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as e:
+            raise self._classed(prefix, e) from e
 
     def remove(self, key: str) -> None:
         """Remove an object; nothing happens where there is none. Raises Transient, Fatal as read."""

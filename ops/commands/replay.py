@@ -29,7 +29,7 @@ from ops.replay_console import (
     standing_facts,
 )
 from ops.replay_journal import known
-from ops.replay_source import AUDIT, LOG, LedgerSource, Wanted
+from ops.replay_source import AUDIT, LOG, MANIFESTS, LedgerSource, Wanted
 from ops.replays import Planned, Runner, id_of, make_plan
 from ops.running import running_stack
 from rules.replay_plan import Asked, Entry, plan_of
@@ -85,6 +85,9 @@ def run_command(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Replay so many jobs at most.")] = None,
     cap: Annotated[int, typer.Option("--cap", min=1, max=1000, help="Replays of one job, all in all.")] = 3,
     from_audit: AuditOption = False,
+    from_manifests: Annotated[
+        bool, typer.Option("--from-manifests", help="Take jobs from the store's manifests, where no record is left.")
+    ] = False,
     replay_id: Annotated[str | None, typer.Option("--id", help="Id of the replay (default: from its plan).")] = None,
     plan_hash: Annotated[str | None, typer.Option("--plan", help="Run only if the plan still has this hash.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, and write nothing.")] = False,
@@ -99,13 +102,16 @@ def run_command(
         raise BadConfig(f"{topic!r} cannot be replayed", mend=nearest(topic, FIELDS))
     if not dry_run and not why:
         raise BadConfig("--why is missing", mend="say why, for those who find the records later; --dry-run needs none")
+    if from_audit and from_manifests:
+        raise BadConfig("--from-audit and --from-manifests are both given", mend="choose one")
     settings = running_stack(state, database=from_audit)
     now_ms = _now_ms()
     begin = bound_of("from", from_offset, from_time, now_ms)
     end = bound_of("to", to_offset, to_time, now_ms) or Bound(at_ms=now_ms)
     wanted = Wanted(topic=topic, begin=begin, end=end, partition=partition)
+    source = AUDIT if from_audit else MANIFESTS if from_manifests else LOG
     asked = Asked(
-        topic=topic, source=AUDIT if from_audit else LOG, where=where, engine=engine, preset=sampling, lane=lane,
+        topic=topic, source=source, where=where, engine=engine, preset=sampling, lane=lane,
         hold=hold, rate=parse_rate(rate), limit=limit, cap=cap,
     )  # fmt: skip
     planned = make_plan(settings, wanted, asked, _shown)
@@ -272,7 +278,7 @@ def _runner(settings: Settings, replay_id: str) -> Runner:
     )
 
 
-def _shown(entries: Iterator[Entry], offsets: int) -> Iterator[Entry]:
+def _shown(entries: Iterator[Entry], offsets: int | None) -> Iterator[Entry]:
     return progress(entries, offsets, "records")
 
 

@@ -319,3 +319,11 @@ def test_nothing_but_a_revocation_removes_what_is_stored() -> None:
     deleting = {p.name for p in code if "objects.remove(" in (text := p.read_text("utf-8")) or "obstore.delete" in text}
     assert deleting == {"shares.py", "objects.py"}
     assert [p.name for p in code if "shares.remove(" in p.read_text("utf-8")] == ["share.py"]
+
+
+def test_keys_below_a_prefix_are_listed_and_no_others(case: Case):
+    wanted = {f"listed/{n}/a.json" for n in range(120)}
+    for key in [*wanted, "listed-not/a.json"]:
+        case.store.objects.write(key, b"x")
+    assert set(case.store.objects.keys("listed")) == wanted
+    assert list(case.store.objects.keys("none-there")) == []

@@ -177,6 +177,8 @@ def test_what_is_left_out_is_counted_and_named() -> None:
     )
     named, _ = plan([entry(hold, 3)])
     assert named.named == ("t/0@3 (HoldChanged)",)
+    nowhere, _ = plan([replace(entry(None, 3), origin=None)])
+    assert nowhere.named == ("manifest (undecodable)",)
 
 
 def test_conditions_engine_and_lane_say_what_goes_where() -> None:
@@ -226,7 +228,7 @@ def test_steps_send_each_job_once_and_end_at_the_end() -> None:
     steps = list(send.steps(records, Progress(positions={0: 0})))
     due = [d for s in steps for d in s.due]
     assert [d.job.job_id for d in due] == [j.job_id for j in [*some[1:], some[0]]]
-    assert [d.origin.offset for d in due] == [1, 2, 3, 4, 5]
+    assert [d.origin and d.origin.offset for d in due] == [1, 2, 3, 4, 5]
     assert {d.count for d in due} == {1}
     assert [s.last for s in steps] == [False] * (len(steps) - 1) + [True]
     assert steps[-1].progress == Progress(positions={0: 10}, sent=5, skipped=1)
