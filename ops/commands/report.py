@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import psycopg
@@ -18,6 +19,7 @@ from audit.queries import EngineFigures, Scope
 from ops import agreement
 from ops.console import EXIT_WRONG_USE, JsonOption, StateOption, err, out, print_json, print_table
 from ops.running import running_stack
+from schemas.errors import BadConfig
 
 MS_PER_HOUR: Final = 3_600_000.0
 SPANS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -102,13 +104,30 @@ def report(
     review_minutes: Annotated[
         float, typer.Option("--review-minutes", min=0, help="Minutes that one review is taken to cost.")
     ] = 0.0,
+    window: Annotated[
+        str | None, typer.Option("--window", help="What happened in a window: 7d, or 2026-05-01..2026-05-08.")
+    ] = None,
+    compare_to: Annotated[
+        str | None, typer.Option("--compare-to", help="With --window: 7d-before, or 2026-04-24..2026-05-01.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="With --window: a page with plots.")
+    ] = None,
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Artifact rate, latency, images per engine-hour, text score, manual-touch hours and cost, by engine too.
 
-    And how far the pipeline agrees with people, by defect, where labels were given.
+    And how far the pipeline agrees with people, by defect, where labels were given. With --window the figures of a
+    window of time instead, by ruleset, lane and tag too, and next to those of another one.
     """
+    if window is not None:
+        if since is not None or campaign is not None:
+            raise BadConfig("--since and --campaign do not go with --window", mend="leave them out")
+        _report_window(window, compare_to, html, review_minutes, state, as_json=as_json)
+        return
+    if compare_to is not None or html is not None:
+        raise BadConfig("--compare-to and --html need --window", mend="say which window, as --window 7d")
     try:
         start_ms = None if since is None else since_ms(since, time.time_ns() // 1_000_000)
     except ValueError:
@@ -120,6 +139,33 @@ def report(
         print_json(found)
     else:
         _print(found)
+
+
+def _report_window(
+    window: str, compare_to: str | None, html: Path | None, review_minutes: float, state: Path | None, *, as_json: bool
+) -> None:
+    from ops.report_html import page
+    from ops.report_window import GROUP_COLUMNS, compared_to, group_rows, look, whole_lines, window_of
+
+    wanted = window_of(window, time.time_ns() // 1_000_000)
+    other = None if compare_to is None else compared_to(compare_to, wanted)
+    with connect(running_stack(state, kafka=False).database_url.get_secret_value()) as conn:
+        now = look(conn, wanted, review_minutes=review_minutes)
+        before = None if other is None else look(conn, other, review_minutes=review_minutes)
+    if html is not None:
+        html.write_text(page(now, before), encoding="utf-8")
+    if as_json:
+        print_json({"now": now.facts(), "before": None if before is None else before.facts()})
+        return
+    lines = whole_lines(now, before)
+    if before is None:
+        print_table(("figure", ">now"), [(x.name, x.now) for x in lines])
+    else:
+        print_table(("figure", ">before", ">now"), [(x.name, x.before, x.now) for x in lines])
+    out().print()
+    print_table(GROUP_COLUMNS, group_rows(now, before))
+    if html is not None:
+        out().print(f"\nthe page is {html}", markup=False)
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:

@@ -1,0 +1,192 @@
+"""A window of time against another: the mission's figures, over all and by engine, ruleset, lane and tag."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import psycopg
+
+from audit import windows
+from audit.windows import Group, Operation, Part, StageTime, Window
+from ops.bench.intervals import wilson
+from schemas.errors import BadConfig
+
+MS_PER_HOUR: Final = 3_600_000.0
+WEEK_MS: Final = 7 * 24 * MS_PER_HOUR
+PARTS: Final = 28
+"""Points of the course: four a day for a week."""
+SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
+UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+BEFORE: Final = "-before"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One window with all that was asked of it. The first group is all of them; empty where nothing was rendered."""
+
+    window: Window
+    groups: tuple[Group, ...]
+    stages: tuple[StageTime, ...]
+    course: tuple[Part, ...]
+    hands: windows.Hands
+    operations: tuple[Operation, ...]
+    review_minutes: float
+
+    @property
+    def manual_hours_per_week(self) -> float:
+        """Hand work reported, and the minutes of each review, scaled to a week."""
+        hours = (self.hands.touch_minutes + self.hands.reviews * self.review_minutes) / 60
+        return hours * WEEK_MS / (self.window.to_ms - self.window.from_ms)
+
+    def facts(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "from": shown_time(self.window.from_ms),
+            "to": shown_time(self.window.to_ms),
+            **asdict(self.window),
+            "groups": [{"kind": g.kind, "name": g.name, **figures(g)} for g in self.groups],
+            "stages": [asdict(s) for s in self.stages],
+            "manual": {**asdict(self.hands), "hours_per_week": self.manual_hours_per_week},
+            "course": [asdict(p) for p in self.course],
+            "operations": [asdict(o) for o in self.operations],
+        }
+
+
+def look(conn: psycopg.Connection, window: Window, *, review_minutes: float) -> Side:
+    """Ask everything of one window."""
+    return Side(
+        window=window,
+        groups=windows.groups(conn, window),
+        stages=windows.stages(conn, window),
+        course=windows.course(conn, window, PARTS),
+        hands=windows.hands(conn, window),
+        operations=windows.operations(conn, window),
+        review_minutes=review_minutes,
+    )
+
+
+def figures(group: Group) -> dict[str, Any]:
+    """The figures of a group; None where there is nothing to divide by. Shares with their 95 % Wilson interval."""
+    artifacts = wilson(group.damaged, group.rendered)
+    known = group.rendered > 0
+    return {
+        "attempts": group.attempts,
+        "rendered": group.rendered,
+        "failed": group.failed,
+        "accepted": group.accepted,
+        "artifact_rate": group.damaged / group.rendered if known else None,
+        "artifact_rate_low": artifacts.low if known else None,
+        "artifact_rate_high": artifacts.high if known else None,
+        "images_per_gpu_hour": _per(group.gpu_images, group.gpu_ms / MS_PER_HOUR),
+        "images_per_engine_hour": _per(group.rendered, group.engine_ms / MS_PER_HOUR),
+        "text_score": group.text_score,
+        "touch_minutes": group.touch_minutes,
+        "cost_usd": group.cost_usd,
+        "cost_per_accepted_usd": _per(group.cost_usd, group.accepted),
+    }
+
+
+def _per(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def window_of(text: str, now_ms: int, *, option: str = "--window") -> Window:
+    """`7d` up to now, or `2026-05-01..2026-05-08` (UTC). Raises BadConfig."""
+    span = SPAN.fullmatch(text)
+    if span is not None and int(span[1]) > 0:
+        return Window(from_ms=max(0, now_ms - int(span[1]) * UNITS_MS[span[2]]), to_ms=now_ms)
+    begin, dots, end = text.partition("..")
+    try:
+        times = [datetime.fromisoformat(part) for part in (begin, end)] if dots else []
+    except ValueError:
+        times = []
+    at = [int((t if t.tzinfo else t.replace(tzinfo=UTC)).timestamp() * 1000) for t in times]
+    if len(at) == 2 and 0 <= at[0] < at[1]:
+        return Window(from_ms=at[0], to_ms=at[1])
+    raise BadConfig(f"{option}: {text!r} is no window", mend="give 7d, or 2026-05-01..2026-05-08 (UTC)")
+
+
+def compared_to(text: str, window: Window, *, option: str = "--compare-to") -> Window:
+    """`7d-before` is the span just before the window; anything else a window of its own. Raises BadConfig."""
+    if not text.endswith(BEFORE):
+        return window_of(text, window.from_ms, option=option)
+    span = window_of(text.removesuffix(BEFORE), window.from_ms, option=option)
+    return Window(from_ms=span.from_ms, to_ms=window.from_ms)
+
+
+def shown_time(at_ms: int) -> str:
+    """A time as people read it."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%MZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the report: what, its figure before (None without a comparison) and now."""
+
+    name: str
+    before: str | None
+    now: str
+
+
+def whole_lines(now: Side, before: Side | None) -> list[Line]:
+    """The mission's figures over all."""
+    sides = [now] if before is None else [before, now]
+    columns = [_whole(side) for side in sides]
+    return [Line(k, None if before is None else columns[0].get(k, "–"), v) for k, v in columns[-1].items()]
+
+
+def _whole(side: Side) -> dict[str, str]:
+    found = figures(side.groups[0]) if side.groups else {}
+    times = {s.stage: f"{s.p50_ms / 1000:.2f} / {s.p95_ms / 1000:.2f} s" for s in side.stages}
+    return {
+        "Images rendered": str(found.get("rendered", 0)),
+        "Accepted": str(found.get("accepted", 0)),
+        "Artifact rate (95 %)": rate(found),
+        "Images per GPU-hour": number(found.get("images_per_gpu_hour"), ",.0f"),
+        "Images per engine-hour": number(found.get("images_per_engine_hour"), ",.0f"),
+        **{f"p50 / p95, {s}": times.get(s, "–") for s in ("render", "inspect", "validate", "whole")},
+        "Text score": number(found.get("text_score"), ".3f"),
+        "Manual-touch hours a week": f"{side.manual_hours_per_week:.2f}",
+        "Cost per accepted image": number(found.get("cost_per_accepted_usd"), ".4f", " $"),
+        "Recalled": str(side.hands.recalls),
+    }
+
+
+def group_rows(now: Side, before: Side | None) -> list[Sequence[str]]:
+    """A row for each engine, ruleset, lane and tag, with its artifact rate before and now."""
+    former: Mapping[tuple[str, str], Group] = {(g.kind, g.name): g for g in before.groups} if before else {}
+    rows: list[Sequence[str]] = []
+    for group in now.groups:
+        if group.kind == "all":
+            continue
+        found, old = figures(group), former.get((group.kind, group.name))
+        name = group.name[:12] if group.kind == "ruleset" else group.name
+        rows.append(
+            (
+                group.kind, name, str(group.rendered), "–" if old is None else rate(figures(old)), rate(found),
+                number(found["images_per_engine_hour"], ",.0f"), number(found["text_score"], ".3f"),
+                f"{group.touch_minutes:.0f}", number(found["cost_per_accepted_usd"], ".4f"),
+            )
+        )  # fmt: skip
+    return rows
+
+
+GROUP_COLUMNS: Final = (
+    "by", "name", ">images", ">artifacts before", ">artifacts now", ">images/h", ">text", ">touch min", ">$/accepted",
+)  # fmt: skip
+
+
+def rate(found: Mapping[str, Any]) -> str:
+    """A share with its interval."""
+    if found.get("artifact_rate") is None:
+        return "–"
+    return f"{found['artifact_rate']:.1%} ({found['artifact_rate_low']:.1%} to {found['artifact_rate_high']:.1%})"
+
+
+def number(value: float | None, form: str, unit: str = "") -> str:
+    """A figure, or a dash."""
+    return "–" if value is None else format(value, form) + unit
