@@ -93,7 +93,20 @@ def _subtitle(found: Comparison) -> str:
 
 
 def _print(found: Comparison, *written: Path | None) -> None:
-    columns = ("job", "", "run", "engine", "verdict", ">text", ">ΔE00", ">cost", ">engine", ">end to end", "defects")
+    columns = (
+        "job",
+        "",
+        "run",
+        "engine",
+        "ruleset",
+        "verdict",
+        ">text",
+        ">ΔE00",
+        ">cost",
+        ">engine",
+        ">end to end",
+        "defects",
+    )
     print_table(columns, _lines(found))
     for replay, summary in found.summaries.items():
         signs = summary.verdict
@@ -127,4 +140,5 @@ def _lines(found: Comparison) -> Iterator[tuple[object, ...]]:
             times = [number(name, getattr(side, name)) for name in ("engine_ms", "end_to_end_ms")]
             head = (row.job_id, CHANGES[row.change]) if run is (row.original or row.replays[0]) else ("", "")
             name = run.replay_id if n else "original"
-            yield *head, name, run.engine, ENDINGS[run.ending], *numbers, *times, ", ".join(run.defects)
+            ruleset = (run.ruleset_id or "")[:12]
+            yield *head, name, run.engine, ruleset, ENDINGS[run.ending], *numbers, *times, ", ".join(run.defects)

@@ -36,6 +36,7 @@ from schemas.events import (
     Verdict,
 )
 from schemas.events import Assignment as Assigned
+from store import shares
 from store.artifacts import open_store
 from tests.integration.audit_ledger import fetched, fill, open_ledger
 from tests.pages import standing_alone
@@ -260,15 +261,22 @@ def test_a_picture_is_shared_listed_and_taken_back(place: Place, tmp_path: Path)
     refused_ = place.run("share", "get", made["share_id"], "--out", str(page))
     assert (refused_.exit_code, "was revoked" in refused_.output) == (1, True)
     assert [s["share_id"] for s in place.json("share", "list")["shares"]] == [other["share_id"]]
-    assert len(place.json("share", "list", "--all")["shares"]) == 2
+    everything = {s["share_id"]: s["active"] for s in place.json("share", "list", "--all", "--limit", "1000")["shares"]}
+    assert (everything[made["share_id"]], everything[other["share_id"]]) == (False, True)
 
     # A page may be shared anew, under the address that it always had.
     place.store(data)
     anew = place.json("share", sha256, "--title", "For you")
     assert (anew["new"], anew["share_id"]) == (True, made["share_id"])
     assert place.run("share", "get", made["share_id"], "--out", str(page)).exit_code == 0
+
+    # A revocation that was interrupted once the page was gone is finished by the next.
+    shares.remove(open_store(place.settings), made["share_id"])
+    lost = place.run("share", "get", made["share_id"], "--out", str(page))
+    assert (lost.exit_code, "gone from the store" in lost.output) == (1, True)
     for s in (made, other):
-        place.json("share", "revoke", s["share_id"])
+        assert place.json("share", "revoke", s["share_id"])["revoked"]
+    assert place.json("share", "list")["shares"] == []
 
 
 def test_what_was_not_accepted_is_shared_only_on_purpose_and_with_a_warning(place: Place, tmp_path: Path):
