@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
@@ -121,10 +122,10 @@ def status(
 ) -> None:
     """Show how a roll-out stands and what it waits for; exit status 1 where it was rolled back."""
     settings = running_stack(state)
-    told = _followed(settings, name, show=not as_json) if watch else _told(settings, name)
+    told = _followed(settings, name) if watch else _told(settings, name)
     if as_json:
         print_json(told)
-    elif not watch:
+    else:
         out().print(_shown(told))
     if told is not None and is_finding(told["state"]):
         raise typer.Exit(EXIT_FINDING)
@@ -213,16 +214,17 @@ def _shown(told: dict[str, Any] | None) -> RenderableType:
     return "no roll-out was started" if told is None else shown(told, _now_ms())
 
 
-def _followed(settings: Settings, name: str | None, *, show: bool) -> dict[str, Any] | None:
-    """What is told once it has ended; shown meanwhile, on standard error where facts are for programs."""
-    with Live(console=out() if show else err(), auto_refresh=False, vertical_overflow="visible") as live:
+def _followed(settings: Settings, name: str | None) -> dict[str, Any] | None:
+    """What is told once it has ended; meanwhile shown on standard error, where somebody is there to see it."""
+    console = err()
+    with Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else nullcontext() as live:
         while True:
             told = _told(settings, name)
-            if told is not None:
-                name = told["rollout_id"]  # this one, whatever is started after it
-            live.update(_shown(told), refresh=show)
             if told is None or told["waits_for"] is None:
                 return told
+            name = told["rollout_id"]  # this one, whatever is started after it
+            if live is not None:
+                live.update(_shown(told), refresh=True)
             time.sleep(WATCH_S)
 
 
