@@ -33,6 +33,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "audit": "audit:app",
     "campaign": "campaign:app",
     "hold": "hold:app",
+    "recover": "recover:app",
+    "recall": "recall:recall",
     "rules": "rules:app",
     "replay": "replay:app",
     "rollout": "rollout:app",

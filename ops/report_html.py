@@ -87,7 +87,7 @@ def _course(now: Side, before: Side | None) -> str:
     top = min(1.0, max([0.05, *(w.high for found in shares.values() for _, w in found)]) * 1.05)
 
     def at(part: float, share: float) -> str:
-        return f"{LEFT + (part + 0.5) / (PARTS + 1) * wide:.1f},{TOP + (1 - min(share, top) / top) * high:.1f}"
+        return f"{LEFT + (part + 0.5) / PARTS * wide:.1f},{TOP + (1 - min(share, top) / top) * high:.1f}"
 
     out = [_svg(COURSE_H, "Artifact rate over the window")]
     for step in range(5):
