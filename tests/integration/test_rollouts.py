@@ -173,6 +173,16 @@ def test_a_killed_controller_goes_on_with_the_same_numbers(flow: Pipeline) -> No
     assert {**decide(running, again.figures).numbers, POSITION: final.numbers[POSITION]} == final.numbers
 
 
+def test_one_controller_decides_at_a_time(flow: Pipeline) -> None:
+    with flow.database() as asking:
+        assert not store.lease_is_held(asking)
+        with flow.database() as first, flow.database() as second:
+            assert store.take_lease(first)
+            assert not store.take_lease(second)
+            assert store.lease_is_held(asking)
+        until("the lease is free with its session", lambda: not store.lease_is_held(asking))
+
+
 def test_a_crash_at_any_step_writes_it_once_or_not_at_all(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
     flow.command("start", CANDIDATE.id, "--name", "crash", "--stages", "50,100", *FEW)
