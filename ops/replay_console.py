@@ -20,7 +20,6 @@ from ops.console import err, out, print_table
 from ops.replay_source import AUDIT, Gone
 from rules.lifecycle import TERMINAL, State
 from rules.replay_plan import Plan, plan_of
-from rules.replay_steps import Progress
 from schemas.catalogue import REPLAY_REQUESTS
 from schemas.events import ReplayChanged, ReplayState
 
@@ -152,18 +151,18 @@ def shown_s(seconds: float) -> str:
 
 
 @contextmanager
-def bar(label: str, total: int, done: int) -> Generator[Callable[[int], None]]:
-    """A bar on standard error, where somebody sees it; call what it gives with how many are done."""
+def bar(label: str) -> Generator[Callable[[int, int], None]]:
+    """A bar on standard error, where somebody sees it; call what it gives with how many are done, and of how many."""
     console = err()
     if not console.is_terminal:
-        yield lambda _done: None
+        yield lambda _done, _total: None
         return
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Bar(*columns, console=console, transient=True) as shown:
-        task = shown.add_task(label, total=total, completed=done)
-        yield lambda now: shown.update(task, completed=now)
+        task = shown.add_task(label, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
-def sending_bar(update: Callable[[int], None]) -> Callable[[Progress], None]:
-    """What a runner tells its steps to."""
-    return lambda progress: update(progress.sent)
+def sending_bar(update: Callable[[int, int], None]) -> Callable[[ReplayChanged], None]:
+    """What a runner tells where it stands."""
+    return lambda change: update(change.sent, plan_of(change.plan).jobs)

@@ -118,7 +118,8 @@ def id_of(plan: Plan) -> str:
 class Runner:
     """Carries plans out. `clock` is monotonic, seconds; `pause` waits, and is True where the process is to end.
 
-    `told` hears of every step. A second runner of the same replay fences the first, which then raises Fatal.
+    `told` hears where it stands, at the beginning and with every step. A second runner of the same replay fences the
+    first, which then raises Fatal.
     """
 
     settings: Settings
@@ -126,7 +127,7 @@ class Runner:
     now_ms: Callable[[], int]
     clock: Callable[[], float]
     pause: Callable[[float], bool]
-    told: Callable[[Progress], None] = lambda _progress: None
+    told: Callable[[ReplayChanged], None] = lambda _change: None
     fault: Fault = no_fault
     _journal: Journal = field(init=False)
 
@@ -202,13 +203,15 @@ class Runner:
         return former
 
     def _unfinished(self) -> ReplayChanged:
-        there = known(self.settings)
-        if self.replay_id not in there:
-            raise BadConfig(f"there is no replay {self.replay_id!r}", mend=nearest(self.replay_id, there))
-        former = self._take_over()
-        if former is None or not _running(former):
-            state = "gone" if former is None else former.state.value
-            raise BadConfig(f"replay {self.replay_id} is {state}", mend="`presscheck replay list` shows all")
+        former = self._take_over()  # first: what a killed process left open would hide where it stands
+        if former is None:
+            raise BadConfig(
+                f"there is no replay {self.replay_id!r}", mend=nearest(self.replay_id, known(self.settings))
+            )
+        if not _running(former):
+            raise BadConfig(
+                f"replay {self.replay_id} is {former.state.value}", mend="`presscheck replay list` shows all"
+            )
         return former
 
     def _send(self, planned: Planned, former: ReplayChanged, source: Source) -> ReplayChanged:
@@ -226,6 +229,7 @@ class Runner:
             counts=counts(self.settings, planned.chosen.keys(), but=self.replay_id),
             size=size,
         )
+        self.told(former)
         positions = {p.partition: p.next_offset for p in former.positions}
         begun = Progress(positions=positions, sent=former.sent, skipped=former.skipped)
         spans = [replace(s, start=positions.get(s.partition, s.start)) for s in planned.plan.spans]
@@ -248,7 +252,7 @@ class Runner:
                 skipped=step.progress.skipped,
             )
             self._journal.write(requests, former)
-            self.told(step.progress)
+            self.told(former)
         return former
 
     def _check_hold(self, hold_id: str | None) -> None:

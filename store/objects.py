@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -89,7 +89,7 @@ class Objects:
         """Keys below a prefix, in no order, a chunk in memory at a time. Raises Transient, Fatal as read."""
         try:
             # Its stub leaves the variant for Arrow open, so it is said here what comes.
-            chunks = cast("Iterable[Sequence[ObjectMeta]]", obstore.list(self.remote, prefix))  # pyright: ignore[reportUnknownMemberType]
+            chunks: Iterable[Sequence[ObjectMeta]] = obstore.list(self.remote, prefix)  # pyright: ignore[reportUnknownMemberType]
             for chunk in chunks:
                 yield from (found["path"] for found in chunk)
         except FileNotFoundError:

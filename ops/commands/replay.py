@@ -136,7 +136,7 @@ def run_command(
         raise typer.Exit(0 if plan.jobs else EXIT_FINDING)
     if not yes and not (sys.stdin.isatty() and typer.confirm(f"Replay {plan.jobs} jobs?", err=True)):
         raise BadConfig("nothing was replayed: nobody agreed", mend="say --yes where nobody can be asked")
-    with bar("requested", plan.jobs, 0) as update, StopSignals() as stop:
+    with bar("requested") as update, StopSignals() as stop:
         runner.told, runner.pause = sending_bar(update), stop.wait
         done = runner.start(planned, who=who or _user(), why=why or "")
     _say_ended(done, facts, as_json=as_json)
@@ -189,10 +189,10 @@ def status_command(
     now = _standing(settings, replay_id)
     if follow and not now.done:
         total = plan_of(now.change.plan).jobs
-        with bar("at an end", total, now.ended_runs) as update, StopSignals() as stop:
+        with bar("at an end") as update, StopSignals() as stop:
             while not now.done and not stop.wait(LOOK_S):
                 now = _standing(settings, replay_id)
-                update(now.ended_runs)
+                update(now.ended_runs, total)
     if as_json:
         print_json(now.facts())
     else:
@@ -210,8 +210,7 @@ def resume_command(
     """Go on with a replay that was interrupted or killed; nothing is requested twice."""
     settings = running_stack(state, database=from_audit)
     runner = _runner(settings, replay_id)
-    former = _change(settings, replay_id)
-    with bar("requested", plan_of(former.plan).jobs, former.sent) as update, StopSignals() as stop:
+    with bar("requested") as update, StopSignals() as stop:
         runner.told, runner.pause = sending_bar(update), stop.wait
         done = runner.resume(source=AUDIT if from_audit else None)
     _say_ended(done, {}, as_json=as_json)
