@@ -15,7 +15,7 @@ import pytest
 
 from ops import rulesets
 from schemas.catalogue import DESIGN_QUEUE, HELD, RECOVERIES, REVIEW
-from tests.chaos.driver import Stack, running
+from tests.chaos.driver import Stack, running, wait_for
 from tests.integration.test_whole import run, seeds, tail
 from workers.engines.damage import Damage
 
@@ -66,7 +66,7 @@ def spoiled(stack: Stack, name: str, folder: Path) -> set[str]:
 def on(stack: Stack, topic: str, jobs: set[str]) -> list[dict[str, Any]]:
     """Records of a topic about some jobs."""
     found = [r["value"] for r in tail(stack, topic)]
-    return [v for v in found if v["request"]["job"]["job_id"] in jobs]
+    return [v for v in found if "request" in v and v["request"]["job"]["job_id"] in jobs]
 
 
 def recover(stack: Stack, *words: str) -> subprocess.CompletedProcess[str]:
@@ -121,3 +121,30 @@ def test_a_batch_that_does_not_clear_the_bar_stays_held(stack: Stack, tmp_path: 
     let = json.loads(stack.call("hold", "release", "egret", "--lot", "4", "--pause", "0s", "--json"))
     assert (let["delivered"], let["stopped"]) == (BAD, "")
     assert Counter(v["request"]["job"]["job_id"] for v in on(stack, DESIGN_QUEUE, bad)) == dict.fromkeys(bad, 1)
+
+
+def test_what_was_delivered_is_recalled_once(stack: Stack, tmp_path: Path) -> None:
+    base = {"width": 320, "height": 320, "prompt": "Woodcut of an owl", "engine": "simulator"}
+    ended = run(stack, [{**base, "idempotency_key": f"owl-{n}", "seed": s} for n, s in enumerate(seeds(None, 2))])
+    first, second = sorted(on(stack, DESIGN_QUEUE, set(ended)), key=lambda v: v["request"]["job"]["job_id"])
+    sha256, job_id = first["rendering"]["asset"]["sha256"], first["request"]["job"]["job_id"]
+    words = ("recall", "--asset", sha256[:16], "--mode", "colour-drift", "--why", "not our blue", "--json")
+    with pytest.raises(AssertionError, match="nobody agreed"):
+        stack.call(*words)
+    assert [w["approval_id"] for w in json.loads(stack.call(*words, "--yes"))["recalled"]] == [first["event_id"]]
+    assert json.loads(stack.call(*words, "--yes", ok=False))["recalled"] == []
+    strict = tmp_path / "strict"
+    shutil.copytree(rulesets.IN_CHECKOUT, strict)
+    verdict = strict / "verdict.yml"
+    text = verdict.read_text(encoding="utf-8")
+    verdict.write_text(text.replace("luma_std_min: 1.5", "luma_std_min: 127"), encoding="utf-8")
+    found = json.loads(
+        stack.call("recall", "--ruleset", str(strict), "--from", "-1h", "--why", "flat", "--yes", "--json")
+    )
+    again = {w["job_id"] for w in found["recalled"]}
+    assert second["request"]["job"]["job_id"] in again
+    assert job_id not in again
+    recalls = Counter(r["value"]["job_id"] for r in tail(stack, DESIGN_QUEUE) if r["record"] == "AssetRecalled")
+    assert recalls == dict.fromkeys([job_id, *again], 1)
+    wait_for("the recall in the audit", lambda: "AssetRecalled" in stack.call("audit", "trace", job_id))
+    assert "forbidden" not in stack.call("audit", "trace", job_id)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -283,3 +285,18 @@ def test_each_kind_of_hold_covers_its_own_and_nothing_else(scope: HoldScope, val
     assert door.held_by(request, {"h": hold}) == "h"
     assert door.held_by(request, {"h": replace(hold, value=other)}) is None
     assert door.held_by(request, {"h": replace(hold, active=False)}) is None
+
+
+def made_in(source: str) -> bool:
+    """Whether a module calls AssetApproved."""
+    calls = (n.func for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call))
+    return any(isinstance(f, ast.Name) and f.id == "AssetApproved" for f in calls)
+
+
+def test_approvals_are_made_at_the_door_alone():
+    root = Path(door.__file__).parents[1]
+    rooms = ("audit", "broker", "ops", "rules", "store", "streams", "workers")
+    modules = [p for room in rooms for p in (root / room).rglob("*.py")]
+    assert [p.relative_to(root).as_posix() for p in modules if made_in(p.read_text(encoding="utf-8"))] == [
+        "rules/holds.py"
+    ]
