@@ -96,8 +96,9 @@ def _judged(settings: Settings, name: str, begin: str, end: str | None) -> tuple
     rules, now_ms = resolve(settings, name), _now_ms()
     last = None if end is None else parse_bound(end, option="--to", now_ms=now_ms)
     wanted = find_range(settings, IMAGES_INSPECTED, parse_bound(begin, option="--from", now_ms=now_ms), last)
-    with bar("judged", wanted.offsets, 0) as shown:
-        return rules.id, list(found_wrong(settings, delivered(settings), rules, wanted, shown))
+    with bar("judged") as shown:
+        wrong = found_wrong(settings, delivered(settings), rules, wanted, lambda done: shown(done, wanted.offsets))
+        return rules.id, list(wrong)
 
 
 def _show(wrong: list[Wrong]) -> None:
