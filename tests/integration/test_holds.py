@@ -109,7 +109,7 @@ def test_set_list_and_release_as_an_operator_does_it(settings: Settings, unique:
     write(settings, assets)
     said = command(settings, "release", name, "--who", "bob", "--json")
     assert said.returncode == 0, said.stderr
-    facts = {"hold_id": name, "delivered": 3, "delivered_before": 0, "still_held": {}, "stopped": ""}
+    facts: dict[str, object] = {"hold_id": name, "delivered": 3, "delivered_before": 0, "still_held": {}, "stopped": ""}
     assert json.loads(said.stdout) == facts
     assert delivered(settings, assets) == once(assets)
     events = whole_topic_events(settings, DESIGN_QUEUE, CODEC)
