@@ -76,6 +76,10 @@ def inspection(request: RenderRequest, ruleset: Ruleset) -> Inspection:
         ("noise", "luma_deviation"): limits["noise.luma_deviation_max"] / 2,
         ("noise", "corner_share"): limits["noise.corner_share_max"] / 2,
         ("palette", "cast"): limits["palette.cast_max"] / 2,
+        ("composition", "edge_width_px"): 1.5,
+        ("composition", "lightness_range"): 0.8,
+        ("people", "faces"): 0.0,
+        ("people", "face_score"): 0.0,
     }
     return Inspection(
         measurements=tuple(Measurement(check=c, name=n, value=float(v)) for (c, n), v in measured.items()),

@@ -152,7 +152,7 @@ def test_doctor_finds_this_machine_fit(tmp_path: Path):
     assert done.returncode == 0, [f for f in findings.values() if f["level"] == "bad"]
     assert set(findings) == {
         "python", "java", "kafka jars", "postgres", "ports", "memory", "settings", "config", "kafka", "disk", "fonts",
-        "engines",
+        "engines", "vision endpoint",
     }  # fmt: skip
     assert findings["kafka"]["mend"] == "`presscheck up` starts one"
 
