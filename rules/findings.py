@@ -224,7 +224,9 @@ def _noise(measured: Numbers, limits: Mapping[str, float], missing: list[str], *
         return []
     # Designs and photographs have calm areas, noise has none.
     lively = calm is None or calm <= limits["noise.calm_share_max"]
-    if lively and correlation < (least := limits["noise.block_correlation_min"]):
+    waves = measured.get("noise", "wave_share")
+    regular = waves is not None and waves >= limits["noise.wave_share_min"]
+    if lively and not regular and correlation < (least := limits["noise.block_correlation_min"]):
         evidence = f"neighbouring areas have nothing to do with each other (correlation {correlation:.2f})"
         return [defect(NOISE, "noise", correlation, least, evidence, certain=not flat)]
     if grain > (most := limits["noise.luma_deviation_max"]):

@@ -32,6 +32,8 @@ _TYPOGRAPHY: Final = str.maketrans(
         **dict.fromkeys("“”„‟″«»", '"'),
         **dict.fromkeys("‐‑‒–—―−", "-"),
         "…": "...",
+        # One letter in two Unicode forms: many faces draw the same for both.
+        **dict(zip("ȘșȚț", "ŞşŢţ", strict=True)),
         "×": "x",
         "·": "•",
     }

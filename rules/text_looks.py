@@ -21,6 +21,8 @@ EXTRA: Final = "extra-text"
 CHECK: Final = "text"
 UNREAD: Final = 0.4
 """Least length of lettering that no reader is sure of, as a share of a missing phrase, that may be this phrase."""
+SMALL: Final = frozenset("osz")
+"""Small letters that a figure is taken for, though they are lower than one."""
 NAMED_MAX: Final = 3
 """Most letters that no reader knows which one sentence names."""
 _BLANKS: Final = {
@@ -121,7 +123,7 @@ def _exact(
     if others:
         said.doubts.append(f"{phrase.text!r} was read, and {others[0]!r} by a vision-language model.")
     for twin in ground.likelihoods:
-        least = ground["look_alike_figure" if _is_figure(twin, looks) else "look_alike_letter"]
+        least = ground[f"look_alike_{_kind(twin, looks)}"]
         if twin.log_ratio < least:
             said.doubts.append(f"{phrase.text!r} was read, and {twin.seen!r} is nearly as likely: a person must look.")
     if strange := foreign(phrase.text):
@@ -133,11 +135,12 @@ def _exact(
     said.firm = said.firm and not said.defects and not said.doubts
 
 
-def _is_figure(twin: TextLikelihood, looks: Sequence[Look]) -> bool:
-    """Whether the character is a figure for which a look-alike has another one."""
+def _kind(twin: TextLikelihood, looks: Sequence[Look]) -> str:
+    """Whether a look-alike has another letter for a figure, a small one that is told by its height, or for a letter."""
     words = (w for k in looks if k.reader == twin.reader for w in k.shown.words)
     read = next((w.text for w in words if tuple(w.box) == twin.box and len(w.text) == len(twin.seen)), "")
-    return any(a.isdigit() for a, b in zip(read, twin.seen, strict=False) if a != b)
+    others = [b for a, b in zip(read, twin.seen, strict=False) if a != b and a.isdigit()]
+    return "letter" if not others else "small" if others[0] in SMALL else "figure"
 
 
 def blank_faults(looks: Sequence[Look], limits: Mapping[str, float]) -> list[tuple[Fault, Blank]]:

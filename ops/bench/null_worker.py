@@ -77,7 +77,7 @@ def inspection(request: RenderRequest, ruleset: Ruleset) -> Inspection:
         ("noise", "corner_share"): limits["noise.corner_share_max"] / 2,
         ("palette", "cast"): limits["palette.cast_max"] / 2,
         ("composition", "edge_width_px"): 1.5,
-        ("composition", "luma_range"): 0.8,
+        ("composition", "lightness_range"): 0.8,
         ("people", "faces"): 0.0,
         ("people", "face_score"): 0.0,
     }

@@ -21,6 +21,7 @@ import numpy as np
 
 from rules.phrase_look import by_model
 from rules.text import Level, Match, likeness, match_read
+from rules.text_looks import SMALL
 from schemas.events import Phrase, TextContract, TextLikelihood, TextRead, Word
 from workers.checks.boxes import strip_of
 from workers.checks.ctc import Table, log_likelihood, log_likelihoods
@@ -44,8 +45,9 @@ def likelihoods(
     """For each phrase that no look shows, how likely it is; for each strict one that a look does, its look-alikes.
 
     Of a phrase that no look shows: log P(wanted) - log P(read) on the box that is most like it. Of a strict one that a
-    look shows to the letter: log P(read) - log P(the same with one look-alike), the least over its figures and the
-    least over its other characters; `seen` is then that look-alike, which nobody read.
+    look shows to the letter: log P(read) - log P(the same with one look-alike), the least over its figures, the least
+    of a small letter for a figure, and the least over its other characters; `seen` is then that look-alike, which
+    nobody read.
     """
     plain = [read for read in reads if not by_model(read.reader)]
     matches = [match_read(contract, read) for read in plain]
@@ -90,17 +92,22 @@ def _twins(models: TextModels, pixels: Pixels, matches: Sequence[Match], phrase:
     ]
     if not exact:
         return []
-    least: dict[bool, TextLikelihood] = {}
+    least: dict[tuple[bool, bool], TextLikelihood] = {}
     shown = exact[0].shown[phrase]
     for word in shown.words:
         places = [p.start + k for p in shown.pieces if p.word is word for k in range(len(p.text))]
         for ratio, letter, text in twin_ratios(models, pixels, word, places):
-            kind = letter.isdigit()
+            kind = (letter.isdigit(), letter.isdigit() and not SMALL.isdisjoint(_other(word.text, text)))
             if kind not in least or ratio < least[kind].log_ratio:
                 least[kind] = TextLikelihood(
                     phrase=phrase, reader=exact[0].reader, seen=text, log_ratio=ratio, box=tuple(word.box)
                 )
     return list(least.values())
+
+
+def _other(read: str, twin: str) -> set[str]:
+    """The character in which a look-alike differs."""
+    return {b for a, b in zip(read, twin, strict=True) if a != b}
 
 
 def log_ratio(models: TextModels, pixels: Pixels, word: Word, wanted: str) -> float | None:

@@ -80,6 +80,7 @@ def test_an_empty_frame_has_no_deviation(level: int) -> None:
 
 def test_an_empty_frame_is_not_called_noise() -> None:
     assert numbers("noise", plain(0)) == {
+        "wave_share": 0,
         "block_correlation": 1,
         "corner_share": 0,
         "luma_deviation": 0,
@@ -188,3 +189,14 @@ def test_bytes_that_do_not_decode_give_no_pixel_numbers() -> None:
     subject = Subject(data=b"x", image=Broken(reason=""), request=request_for(()), rendering=rendering_for(b"x"))
     for check in ("blank", "noise", "palette", "size"):
         assert CHECKS[check].measure(subject).measurements == ()
+
+
+@pytest.mark.parametrize("pitch", [3, 5, 8, 12])
+def test_a_regular_pattern_however_fine_is_not_noise(pitch: int) -> None:
+    rows, columns = np.indices((SIDE, SIDE))
+    checks = ((rows % pitch < pitch / 2).astype(int) + (columns % pitch < pitch / 2)) * 40
+    woven = np.repeat((160 + checks)[..., None], 3, axis=2).astype(np.uint8)
+    assert numbers("noise", woven)["wave_share"] > samples.ruleset().thresholds["noise.wave_share_min"]
+    assert gate(woven) == []
+    grain = np.random.default_rng(pitch).normal(0, 40, (SIDE, SIDE, 3))
+    assert gate(np.clip(woven + grain, 0, 255).astype(np.uint8)) != []

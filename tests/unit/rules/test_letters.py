@@ -130,7 +130,10 @@ def test_boxes_stand_where_the_reader_says():
         text="IM", confidence=0.9, box=(0, 0, 100, 0, 100, 60, 0, 60), centres=(0.125, 0.625), confidences=(0.9, 0.8)
     )
     found = letters("IM", seen)
-    assert [x.box for x in found] == [Box(left=0, top=0, right=38, bottom=60), Box(left=37, top=0, right=100, bottom=60)]
+    assert [x.box for x in found] == [
+        Box(left=0, top=0, right=38, bottom=60),
+        Box(left=37, top=0, right=100, bottom=60),
+    ]
     assert [p.seen.confidence for p in pairs("IM", seen) if p.seen] == [0.9, 0.8]
     assert [p.seen.confidence for p in pairs("IM", word("IM")) if p.seen] == [None, None]
 

@@ -210,7 +210,12 @@ def twin(word_: Word, seen: str, ratio: float) -> TextLikelihood:
 
 
 @pytest.mark.parametrize(
-    ("seen", "name"), [("ONLY $4.5O", "text.look_alike_figure"), ("0NLY $4.50", "text.look_alike_letter")]
+    ("seen", "name"),
+    [
+        ("ONLY $4.5O", "text.look_alike_figure"),
+        ("ONLY $4.5o", "text.look_alike_small"),
+        ("0NLY $4.50", "text.look_alike_letter"),
+    ],
 )
 def test_an_exact_reading_is_doubt_where_its_look_alike_is_nearly_as_likely(seen: str, name: str):
     read_ = word("ONLY $4.50")
