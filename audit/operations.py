@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from audit.rows import OWN_RUN, OperationRow, RecallRow
 from schemas.events import AssetRecalled, HoldChanged, RecoveryChanged, RulesetActivated
 
@@ -25,7 +27,8 @@ def recall_of(event: AssetRecalled) -> RecallRow:
 
 def operation_of(event: HoldChanged | RecoveryChanged | RulesetActivated) -> OperationRow:
     """The row of an operation: about whom, which step, and with which figures."""
-    why, numbers = "", {}
+    why = ""
+    numbers: Mapping[str, float] = {}
     match event:
         case HoldChanged():
             kind, subject, why = "hold", event.hold_id, event.why

@@ -249,7 +249,7 @@ def test_what_other_groups_of_a_batch_gave_is_kept_where_one_of_them_is_away(sto
 def test_a_time_out_that_cannot_be_stored_ends_the_process_all_the_same(store: ArtifactStore) -> None:
     @dataclass(frozen=True, slots=True)
     class ReadOnly(Objects):
-        def write(self, key: str, data: bytes) -> None:
+        def write(self, key: str, data: bytes, *, media_type: str = "") -> None:
             raise Transient("the store is away")
 
     engine, objects = Misbehaving(), store.objects
