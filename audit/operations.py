@@ -1,11 +1,23 @@
-"""Rows of what operators do: recalls, holds, steps of recoveries, and which ruleset decides."""
+"""Rows of what operators do: recalls, holds, recoveries, replays, roll-outs, and which ruleset decides."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from audit.rows import OWN_RUN, OperationRow, RecallRow
-from schemas.events import AssetRecalled, HoldChanged, RecoveryChanged, RulesetActivated
+from rules.replay_plan import plan_of
+from schemas.events import (
+    AssetRecalled,
+    HoldChanged,
+    RecoveryChanged,
+    ReplayChanged,
+    ReplayState,
+    RolloutChanged,
+    RulesetActivated,
+)
+
+Operation: TypeAlias = HoldChanged | RecoveryChanged | ReplayChanged | RolloutChanged | RulesetActivated
 
 
 def recall_of(event: AssetRecalled) -> RecallRow:
@@ -25,8 +37,8 @@ def recall_of(event: AssetRecalled) -> RecallRow:
     )
 
 
-def operation_of(event: HoldChanged | RecoveryChanged | RulesetActivated) -> OperationRow:
-    """The row of an operation: about whom, which step, and with which figures."""
+def operation_of(event: Operation) -> OperationRow | None:
+    """The row of an operation: about whom, which step, and with which figures. None for a replay that goes on."""
     why = ""
     numbers: Mapping[str, float] = {}
     match event:
@@ -36,6 +48,15 @@ def operation_of(event: HoldChanged | RecoveryChanged | RulesetActivated) -> Ope
         case RecoveryChanged():
             kind, subject, step = "recovery", event.recovery_id, event.step.value
             why, numbers = event.why, event.numbers
+        case ReplayChanged():
+            if event.state is ReplayState.RUNNING and not _begins(event):
+                return None
+            kind, subject, why = "replay", event.replay_id, event.why
+            step = "begun" if event.state is ReplayState.RUNNING else event.state.value
+            numbers = {"sent": float(event.sent), "skipped": float(event.skipped)}
+        case RolloutChanged():
+            kind, subject, why = "rollout", event.rollout_id, event.reason
+            step, numbers = f"{event.state.value} at {event.percent} %", event.numbers
         case RulesetActivated():
             kind, subject, step = "ruleset", event.ruleset_id, "activated"
     return OperationRow(
@@ -48,3 +69,11 @@ def operation_of(event: HoldChanged | RecoveryChanged | RulesetActivated) -> Ope
         why=why,
         at_ms=event.at_ms,
     )
+
+
+def _begins(event: ReplayChanged) -> bool:
+    """Whether a replay stands where its plan begins. It writes a record with every transaction."""
+    if event.sent or event.skipped:
+        return False
+    starts = {s.partition: s.start for s in plan_of(event.plan).spans}
+    return all(starts.get(p.partition) == p.next_offset for p in event.positions)

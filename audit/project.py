@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from audit.operations import operation_of, recall_of
+from audit.operations import Operation, operation_of, recall_of
 from audit.rollout_rows import first_verdict, rollout_step
 from audit.rows import (
     OWN_RUN,
@@ -46,6 +46,7 @@ from schemas.events import (
     Rendering,
     RenderRequest,
     RenderRequested,
+    ReplayChanged,
     ReplayRequested,
     ReviewRequested,
     RolloutChanged,
@@ -99,8 +100,8 @@ class Projected:
             case PromptRefused(job=job):
                 self._job(job)
                 self._run(
-                    event, job.job_id, at_ms=event.at_ms, started_at_ms=job.submitted_at_ms, reasons=event.reasons,
-                    ruleset_id=event.ruleset_id,
+                    event, job.job_id, replay_id=event.replay_id or OWN_RUN, at_ms=event.at_ms, reasons=event.reasons,
+                    started_at_ms=None if event.replay_id else job.submitted_at_ms, ruleset_id=event.ruleset_id,
                 )  # fmt: skip
             case RenderRequested(request=request):
                 self._progress(event, request, event.at_ms)
@@ -131,12 +132,17 @@ class Projected:
                 self._dead_letter(event, job_id)
             case RolloutChanged():
                 self.rollout_steps[event.event_id] = rollout_step(event)
+                self._operation(event)
             case AssetRecalled():
                 self.recalls[event.event_id] = recall_of(event)
-            case HoldChanged() | RecoveryChanged() | RulesetActivated():
-                self.operations[event.event_id] = operation_of(event)
+            case HoldChanged() | RecoveryChanged() | ReplayChanged() | RulesetActivated():
+                self._operation(event)
             case _:
-                pass  # documents of rulesets, replays' steps and keys seen are in the ledger alone
+                pass  # documents of rulesets and keys seen are in the ledger alone
+
+    def _operation(self, event: Operation) -> None:
+        if (row := operation_of(event)) is not None:
+            self.operations[event.event_id] = row
 
     def _job(self, job: Job) -> None:
         row = JobRow(

@@ -27,10 +27,14 @@ class ReleasedFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchFigures:
-    """Runs of a batch and their attempts. Cost in US dollars; text_score is the mean over accepted ones with text."""
+    """Runs of a batch and their attempts. Cost in US dollars; text_score is the mean over accepted ones with text.
+
+    given_up: runs that have ended because a record of theirs is a dead letter.
+    """
 
     runs: int
     ended: int
+    given_up: int
     accepted: int
     reviews: int
     attempts: int

@@ -82,6 +82,11 @@ def times(conn: psycopg.Connection, job_ids: Sequence[str], *, but: str) -> Mapp
     return counted
 
 
+def given_up(conn: psycopg.Connection, replay_id: str) -> int:
+    """Runs of a replay that will not go on: a stage made a dead letter of the record that they wait for."""
+    return next(int(row[0]) for row in conn.execute(statement("replay_given_up"), {"replay_id": replay_id}))
+
+
 def states(conn: psycopg.Connection, replay_id: str) -> Mapping[State, int]:
     """Runs of a replay by state."""
     return {State(row[0]): int(row[1]) for row in conn.execute(statement("replay_states"), {"replay_id": replay_id})}

@@ -50,6 +50,7 @@ def command_of(plan: Plan, wanted: Wanted) -> str:
     words = ["presscheck", "replay", asked.topic, *_pinned("from", wanted.begin), *_pinned("to", wanted.end)]
     for name, value in options.items():
         words += [] if value is None else [name, str(value)]
+    words += ["--new-seeds"] if asked.new_seeds else []
     words += [] if asked.source == LOG else [f"--from-{asked.source}"]
     return shlex.join(words)
 

@@ -31,19 +31,20 @@ class Standing:
     """Where a replay is.
 
     waiting: Records of replay.requests that sanity has before it, those of every replay. runs: Its runs by state; None
-    without a database.
+    without a database. given_up: Of these, the ones that wait for a record which became a dead letter.
     """
 
     change: ReplayChanged
     waiting: int
     runs: Mapping[State, int] | None
+    given_up: int = 0
 
     @property
     def ended_runs(self) -> int:
-        """Runs at an end; without a database, what sanity has taken."""
+        """Runs at an end, given-up ones included; without a database, what sanity has taken."""
         if self.runs is None:
             return max(0, self.change.sent - self.waiting)
-        return sum(n for state, n in self.runs.items() if state in TERMINAL)
+        return self.given_up + sum(n for state, n in self.runs.items() if state in TERMINAL)
 
     @property
     def done(self) -> bool:
@@ -53,7 +54,8 @@ class Standing:
     def facts(self) -> dict[str, Any]:
         """For programs."""
         runs = None if self.runs is None else {s.value: n for s, n in self.runs.items()}
-        return {**standing_facts(self.change), "waiting": self.waiting, "runs": runs, "ended_runs": self.ended_runs}
+        ended = {"ended_runs": self.ended_runs, "given_up": self.given_up}
+        return {**standing_facts(self.change), "waiting": self.waiting, "runs": runs, **ended}
 
 
 def standing(settings: Settings, change: ReplayChanged) -> Standing:
@@ -63,7 +65,12 @@ def standing(settings: Settings, change: ReplayChanged) -> Standing:
     if not dsn:
         return Standing(change=change, waiting=waiting, runs=None)
     with connect(dsn, autocommit=True) as conn:
-        return Standing(change=change, waiting=waiting, runs=recorded.states(conn, change.replay_id))
+        return Standing(
+            change=change,
+            waiting=waiting,
+            runs=recorded.states(conn, change.replay_id),
+            given_up=recorded.given_up(conn, change.replay_id),
+        )
 
 
 def standing_facts(change: ReplayChanged) -> dict[str, Any]:
@@ -89,7 +96,8 @@ def show_plan(plan: Plan) -> None:
     asked = plan.asked
     engine, lane = asked.engine or "as the rules say", asked.lane.value if asked.lane else "as submitted"
     out().print(f"{asked.topic} ({asked.source}), where {asked.where or 'everything'}", markup=False)
-    out().print(f"to engine {engine}, {asked.preset.value} sampling, lane {lane}", markup=False)
+    seeds = "new seeds" if asked.new_seeds else "the seeds they had"
+    out().print(f"to engine {engine}, {asked.preset.value} sampling, {seeds}, lane {lane}", markup=False)
     rows = [
         ("records looked at", plan.records),
         ("matching", plan.matched),
@@ -137,6 +145,10 @@ def show_standing(now: Standing) -> None:
     out().print(f"{now.waiting} requests wait for sanity")
     if now.runs:
         print_table(("runs", ">jobs"), [(state.value, n) for state, n in now.runs.items()])
+    if now.given_up:
+        out().print(
+            f"{now.given_up} of them were given up: presscheck tail dead-letters --from-beginning", markup=False
+        )
 
 
 def shown_time(at_ms: int) -> str:

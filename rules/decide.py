@@ -201,6 +201,7 @@ def _start(
             tags=finding.tags,
             reasons=route.reasons[:REASONS_MAX],
             ruleset_id=ruleset.id,
+            replay_id=replay_id,
         )
     profile, preset = route.profile, route.preset
     request = RenderRequest(

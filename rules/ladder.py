@@ -80,10 +80,19 @@ def parse_ladder(root: Node, *, modes: frozenset[str], engines: frozenset[str], 
 
 def derived_seed(seed: int, attempt: int) -> int:
     """Seed of an attempt: the job's own first, then 53 bits of sha256 over job seed and attempt."""
-    if attempt == 0:
-        return seed
-    digest = hashlib.sha256(f"{seed}/{attempt}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") & MAX_SEED
+    return seed if attempt == 0 else _hashed(seed, attempt)
+
+
+def fresh_seed(seed: int, replay_id: str) -> int:
+    """Seed of a job in a replay that takes new ones: 53 bits of sha256 over its own and the replay's id.
+
+    All attempts of the run follow from it, so that none repeats a picture of a former run.
+    """
+    return _hashed(seed, replay_id)
+
+
+def _hashed(seed: int, of: int | str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}/{of}".encode()).digest()[:8], "big") & MAX_SEED
 
 
 def next_repair(

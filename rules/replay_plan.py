@@ -61,7 +61,8 @@ class Asked:
 
     `limit` is the most jobs that are replayed (None: all), `cap` how often one job may be replayed, all replays of it
     counted. `engine` and `lane` None leave these to the rules and to the job. With `latest` a job is meant only where
-    its last record of the range meets the conditions: one whose repair came out well is not.
+    its last record of the range meets the conditions: one whose repair came out well is not. With `new_seeds` each job
+    gets a seed that follows from its own and the replay's id; otherwise it keeps its own.
     """
 
     topic: str
@@ -75,6 +76,7 @@ class Asked:
     limit: int | None
     cap: int
     latest: bool = False
+    new_seeds: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

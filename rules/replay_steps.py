@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from rules.ladder import fresh_seed
 from rules.replay_facts import Recorded, recorded
 from rules.replay_plan import Asked, Entry, Plan
 from rules.ruleset import Ruleset
@@ -101,11 +102,12 @@ class Sending:
 
 
 def request_of(due: Due, asked: Asked, replay_id: str, *, who: str, why: str, at_ms: int) -> ReplayRequested:
-    """The request for a job: the same id whenever it is made."""
+    """The request for a job: the same id, and the same seed, whenever it is made."""
+    job = replace(due.job, seed=fresh_seed(due.job.seed, replay_id)) if asked.new_seeds else due.job
     return ReplayRequested(
-        event_id=ids.event_id(due.job.job_id, STAGE, f"replay {replay_id}"),
+        event_id=ids.event_id(job.job_id, STAGE, f"replay {replay_id}"),
         at_ms=at_ms,
-        job=due.job,
+        job=job,
         replay_id=replay_id,
         engine=asked.engine,
         preset=asked.preset,

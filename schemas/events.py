@@ -1403,6 +1403,7 @@ class PromptRefused:
     tags: What was noticed.
     reasons: Why, one sentence each, with the mend.
     ruleset_id: sha256 of the canonical form of the ruleset that decided.
+    replay_id: Replay whose run this ends; null for the job's own run.
     """
 
     event_id: str
@@ -1411,6 +1412,7 @@ class PromptRefused:
     tags: tuple[Tag, ...]
     reasons: tuple[str, ...]
     ruleset_id: str
+    replay_id: str | None = None
 
     def __post_init__(self) -> None:
         matches(
@@ -1420,6 +1422,8 @@ class PromptRefused:
         sized("PromptRefused.tags", self.tags, None, 256)
         sized("PromptRefused.reasons", self.reasons, None, 64)
         matches("PromptRefused.ruleset_id", self.ruleset_id, r"[0-9a-f]{64}")
+        if self.replay_id is not None:
+            matches("PromptRefused.replay_id", self.replay_id, r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ CREATE INDEX recalls_job ON recalls (job_id);
 -- What operators did, in words for those who ask later why the figures moved.
 CREATE TABLE operations (
     event_id uuid   PRIMARY KEY,
-    kind     text   NOT NULL CHECK (kind IN ('hold', 'recovery', 'ruleset')),
+    kind     text   NOT NULL CHECK (kind IN ('hold', 'recovery', 'replay', 'rollout', 'ruleset')),
     subject  text   NOT NULL,
     step     text   NOT NULL,
     numbers  jsonb  NOT NULL,
@@ -103,3 +103,25 @@ CREATE INDEX attempts_requested ON attempts (requested_at_ms);
 CREATE INDEX verdicts_time ON verdicts (at_ms);
 CREATE INDEX touch_ups_time ON touch_ups (at_ms);
 CREATE INDEX runs_replay ON runs (replay_id) WHERE replay_id <> '';
+
+-- Runs that wait for a record which a stage gave up: nothing more comes of them by themselves.
+CREATE VIEW given_up AS
+SELECT r.job_id, r.replay_id
+FROM runs AS r
+WHERE EXISTS (
+    SELECT FROM dead_letters AS d
+    WHERE
+        d.job_id = r.job_id AND d.at_ms >= r.at_ms
+        AND CASE r.state
+            WHEN 'submitted' THEN d.origin_topic = CASE r.replay_id WHEN '' THEN 'prompts' ELSE 'replay.requests' END
+            WHEN 'routed' THEN d.origin_topic LIKE 'render.%'
+            WHEN 'rendered' THEN d.origin_topic = 'images.generated'
+            WHEN 'inspected' THEN d.origin_topic = 'images.inspected'
+            WHEN 'rejected' THEN d.origin_topic = 'replay'
+            ELSE false
+        END
+);
+
+COMMENT ON VIEW given_up IS 'A letter names its job and not its run: it counts for runs that have not moved since, and wait where it was given up.';
+
+CREATE INDEX dead_letters_job ON dead_letters (job_id);

@@ -30,10 +30,14 @@ attempted AS (
 ran AS (
     SELECT
         count(*) AS runs,
-        count(*) FILTER (WHERE r.state IN ('approved', 'review', 'held', 'refused', 'recalled')) AS ended,
+        count(*) FILTER (
+            WHERE r.state IN ('approved', 'review', 'held', 'refused', 'recalled') OR g.job_id IS NOT NULL
+        ) AS ended,
+        count(g.job_id) AS given_up,
         count(*) FILTER (WHERE r.state IN ('approved', 'held')) AS accepted,
         count(*) FILTER (WHERE r.state = 'review') AS reviews
     FROM mine AS m
     JOIN runs AS r ON r.job_id = m.job_id AND r.replay_id = m.replay_id
+    LEFT JOIN given_up AS g ON g.job_id = m.job_id AND g.replay_id = m.replay_id
 )
 SELECT * FROM ran CROSS JOIN attempted

@@ -52,6 +52,9 @@ def recover_command(
     where: Annotated[str, typer.Option("--where", help="And this: 'campaign=spring and lane=critical'.")] = "",
     engine_safe: Annotated[str | None, typer.Option("--engine-safe", help="Engine that renders them again.")] = None,
     sampling: Annotated[Preset, typer.Option("--sampling", help="Its preset.")] = Preset.SAFE,
+    same_seeds: Annotated[
+        bool, typer.Option("--same-seeds", help="Keep the seeds, which may bring the same defects back.")
+    ] = False,
     lane: Annotated[Lane | None, typer.Option("--lane", help="Lane to use (default: the job's).")] = None,
     rate: Annotated[str, typer.Option("--rate", help="Jobs to send: 20/s, 90/min.")] = "20/s",
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Take so many jobs at most.")] = None,
@@ -99,6 +102,7 @@ def recover_command(
         limit=limit,
         cap=cap,
         latest=True,
+        new_seeds=not same_seeds,
     )
     planned = make_plan(settings, Wanted(topic=TOPIC, begin=first, end=last), asked)
     plan = Recovery(from_ms=first.at_ms, to_ms=last.at_ms, replay=planned.plan, terms=terms)
@@ -218,6 +222,7 @@ def _plan_facts(plan: Recovery) -> dict[str, Any]:
         "where": plan.replay.asked.where,
         "engine": plan.replay.asked.engine,
         "sampling": plan.replay.asked.preset.value,
+        "new_seeds": plan.replay.asked.new_seeds,
         "bars": [str(b) for b in plan.terms.bars],
         "lot": plan.terms.lot,
         "pause_s": plan.terms.pause_s,

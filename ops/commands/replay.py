@@ -79,6 +79,7 @@ def run_command(
     where: Annotated[str, typer.Option("--where", help="Which records: 'tag=layout and verdict=rejected'.")] = "",
     engine: Annotated[str | None, typer.Option("--engine", help="Engine to use (default: as the rules say).")] = None,
     sampling: Annotated[Preset, typer.Option("--sampling", help="Preset of the engine.")] = Preset.STANDARD,
+    new_seeds: Annotated[bool, typer.Option("--new-seeds", help="Not the seeds that the jobs had.")] = False,
     lane: Annotated[Lane | None, typer.Option("--lane", help="Lane to use (default: the job's).")] = None,
     hold: Annotated[str | None, typer.Option("--hold", help="Keep the results back under a hold of this name.")] = None,
     rate: Annotated[str, typer.Option("--rate", help="Jobs to send: 20/s, 90/min, 500/h.")] = "20/s",
@@ -112,7 +113,7 @@ def run_command(
     source = AUDIT if from_audit else MANIFESTS if from_manifests else LOG
     asked = Asked(
         topic=topic, source=source, where=where, engine=engine, preset=sampling, lane=lane,
-        hold=hold, rate=parse_rate(rate), limit=limit, cap=cap,
+        hold=hold, rate=parse_rate(rate), limit=limit, cap=cap, new_seeds=new_seeds,
     )  # fmt: skip
     planned = make_plan(settings, wanted, asked, _shown)
     plan = planned.plan

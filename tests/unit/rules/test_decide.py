@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rules.decide import on_inspected, on_prompt, on_rejected, on_replay
-from rules.ladder import Exhausted, derived_seed, next_repair
+from rules.ladder import Exhausted, derived_seed, fresh_seed, next_repair
 from rules.lifecycle import NEXT, STATE_AFTER, TERMINAL, State, follow
 from rules.ruleset import load_ruleset
 from schemas import ids
@@ -134,7 +134,9 @@ def test_a_replay_starts_afresh_with_what_the_operator_asked():
     plain = on_replay(replay(), ruleset(), 9)
     assert isinstance(plain, RenderRequested)
     assert (plain.request.engine, plain.request.lane) == ("ideogram-v1", Lane.EXPLORATORY)
-    assert isinstance(on_replay(replay(engine="none"), ruleset(), 9), PromptRefused)
+    refused = on_replay(replay(engine="none"), ruleset(), 9)
+    assert isinstance(refused, PromptRefused)
+    assert refused.replay_id == "r1"  # it ends the replay's run and not the job's own
 
 
 def test_a_good_asset_is_approved_and_a_bad_one_sent_back_with_a_repair():
@@ -307,6 +309,12 @@ def test_seeds_follow_from_job_and_attempt():
     assert derived_seed(7, 0) == 7
     assert derived_seed(7, 1) == derived_seed(7, 1) != derived_seed(7, 2)
     assert 0 <= derived_seed(7, 1) < 2**53
+
+
+def test_a_replay_with_new_seeds_repeats_no_seed_of_another_run():
+    of_runs = {derived_seed(seed, n) for seed in (7, fresh_seed(7, "r1"), fresh_seed(7, "r2")) for n in range(4)}
+    assert len(of_runs) == 12
+    assert fresh_seed(7, "r1") == fresh_seed(7, "r1") < 2**53
 
 
 def test_the_lifecycle_is_a_table():

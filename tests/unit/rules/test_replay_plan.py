@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rules import replay_plan
+from rules.ladder import fresh_seed
 from rules.replay_facts import recorded
 from rules.replay_plan import Asked, Chooser, Entry, Place, Plan, Span, plan_of
 from rules.replay_steps import Bucket, Progress, Sending, Step, parse_rate, request_of, written_rate
@@ -234,6 +235,9 @@ def test_steps_send_each_job_once_and_end_at_the_end() -> None:
     assert steps[-1].progress == Progress(positions={0: 10}, sent=5, skipped=1)
     assert all(len(s.due) <= 2 for s in steps)
     request = request_of(due[0], made.asked, "r1", who="ann", why="bad", at_ms=5)
+    assert request.job == due[0].job
+    new = request_of(due[0], replace(made.asked, new_seeds=True), "r1", who="ann", why="bad", at_ms=5)
+    assert new == replace(request, job=replace(request.job, seed=fresh_seed(request.job.seed, "r1")))
     assert (request.origin, request.count, request.who) == (due[0].origin, 1, "ann")
     assert request.event_id == request_of(due[0], made.asked, "r1", who="x", why="", at_ms=9).event_id
     assert request.event_id != request_of(due[0], made.asked, "r2", who="x", why="", at_ms=9).event_id
