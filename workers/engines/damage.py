@@ -49,6 +49,12 @@ RATES: Final[Mapping[Damage, float]] = MappingProxyType(
 )
 """Share of seeds that draw each damage; 38 % in all. A choice made for the demo, not a measurement: a damage
 that a request gives no hold for (letters of a picture without text) is left out, so fewer are seen."""
+GUIDANCE_BREAKS: Final = (8.0, 10.0)
+"""Guidance up to which nothing more is spoilt, and from which every picture is; in between the share grows evenly.
+
+Where a preset that is set badly shows in the pictures, as it does with models: a ruleset can do harm in a demo. Both
+ends are made up, above what any profile is configured for.
+"""
 IN_TEXT: Final = frozenset({Damage.WRONG_GLYPHS, Damage.DROPPED_LETTER, Damage.DOUBLED_LETTER})
 IN_BYTES: Final = frozenset({Damage.TRUNCATED, Damage.GARBAGE})
 
@@ -59,12 +65,22 @@ _STRAY: Final = ("SALE NOW ON", "LIMITED OFFER", "NEW SEASON", "ORDER TODAY", "B
 
 def drawn_for(seed: int, rates: Mapping[Damage, float] = RATES) -> Damage | None:
     """The damage that a seed draws: by a hash of the seed alone, so the same under every profile."""
-    point = int.from_bytes(hashlib.sha256(f"damage/{seed}".encode()).digest()[:8], "big") / 2**64
+    point = _point("damage", seed)
     for damage, rate in rates.items():
         if point < rate:
             return damage
         point -= rate
     return None
+
+
+def broken_by(guidance: float, seed: int) -> Damage | None:
+    """What a guidance that is set too high makes of a seed; whoever breaks at one breaks at every higher one."""
+    first, last = GUIDANCE_BREAKS
+    return Damage.NOISE if _point("guidance", seed) * (last - first) < guidance - first else None
+
+
+def _point(what: str, seed: int) -> float:
+    return int.from_bytes(hashlib.sha256(f"{what}/{seed}".encode()).digest()[:8], "big") / 2**64
 
 
 def generator(seed: int) -> np.random.Generator:

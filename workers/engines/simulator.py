@@ -21,7 +21,7 @@ from workers.engines.sd3_sources import as_rendered
 class Simulator:
     """Stands in for an engine nobody serves here. It claims nothing about that engine's quality.
 
-    `rates` is the share of seeds for each damage; see `damage.RATES`.
+    `rates` is the share of seeds for each damage, see `damage.RATES`; a guidance that is set too high adds to them.
     """
 
     backend = "simulator"
@@ -63,7 +63,7 @@ class Simulator:
         seed = request.sampling.seed
         colours = palette.from_swatches(swatches, seed)
         wanted = [p.text for p in request.text.phrases]
-        fate = damage.drawn_for(seed, self._rates)
+        fate = damage.broken_by(request.sampling.guidance, seed) or damage.drawn_for(seed, self._rates)
         phrases = wanted
         if fate is not None and fate in damage.IN_TEXT:
             phrases = damage.spoil_text(wanted, fate, damage.generator(seed))

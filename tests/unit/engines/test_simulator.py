@@ -69,6 +69,19 @@ def test_the_rates_hold_over_many_seeds() -> None:
     assert 0.35 <= sum(RATES.values()) <= 0.40
 
 
+def test_too_high_a_guidance_breaks_a_share_that_grows_with_it() -> None:
+    seeds = range(4_000)
+    broken = {g: {s for s in seeds if damage.broken_by(g, s) is Damage.NOISE} for g in (8.0, 9.0, 9.5, 10.0)}
+    assert not broken[8.0]
+    assert broken[9.0] < broken[9.5] < broken[10.0] == set(seeds)
+    assert 0.46 < len(broken[9.0]) / len(seeds) < 0.54  # five standard deviations of a half
+    asked = [renders.request(seed=s, size=(128, 128), guidance=9.0) for s in range(6)]
+    drawn = Simulator(PROFILE, lambda _: renders.NORTHWIND, {}).render(asked, {})
+    assert [r.injected == ("latent-noise",) for r in drawn if isinstance(r, Rendered)] == [
+        s in broken[9.0] for s in range(6)
+    ]
+
+
 def test_the_damage_of_a_seed_is_the_same_under_every_profile() -> None:
     other = renders.profile(EngineKind.HTTP, batch=2)
     asked = [renders.request(texts=["OPEN"], seed=s, size=(128, 128)) for s in range(12)]
