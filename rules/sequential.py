@@ -126,11 +126,13 @@ class TwoArms:
         self._bad[candidate] += bad
         if self._jobs[0] < BLOCK or self._jobs[1] < BLOCK:
             return False
-        self._close()
+        (stable, tried), (stable_bad, tried_bad) = self._jobs, self._bad
+        self._jobs, self._bad = [0, 0], [0, 0]
+        self.see_block(stable=stable, stable_bad=stable_bad, tried=tried, tried_bad=tried_bad)
         return True
 
-    def _close(self) -> None:
-        (stable, tried), (stable_bad, tried_bad) = self._jobs, self._bad
+    def see_block(self, *, stable: int, stable_bad: int, tried: int, tried_bad: int) -> None:
+        """A whole block at once, with verdicts of both arms: what `see` does where it closes one."""
         if self._seen >= LEARN:
             rate = (self._seen_bad + 0.5) / (self._seen + 1)
             allowed = min(self.ratio * rate + self.margin, 1.0)
@@ -148,7 +150,6 @@ class TwoArms:
         self._seen_bad += stable_bad
         if self._seen > MEMORY:
             self._seen, self._seen_bad = self._seen / 2, self._seen_bad / 2
-        self._jobs, self._bad = [0, 0], [0, 0]
 
     def _bets(self, rate: float, allowed: float, weight: float) -> Iterable[tuple[float, float]]:
         """What each bet stakes on a bad verdict of the candidate, and against one of the stable arm.

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from ops.bench.intervals import Share, wilson
-from ops.bench.rollout_rules import Counts, rules
+from ops.bench.rollout_rules import Flags, Stream, rules
 from ops.console import out, print_table
 
 ALPHA: Final = 0.05
@@ -23,6 +23,8 @@ HARM: Final = 0.10
 DRIFT: Final = (0.05, 0.30)
 """Rates of both arms in the first stage and in the last one, in a stream that becomes harder."""
 CHUNK: Final = 4
+DRAWN: Final = 512
+"""Verdicts drawn at a time."""
 
 
 class Scenario(StrEnum):
@@ -78,46 +80,43 @@ class Row:
 def play(scenario: Scenario, stages: Sequence[int], min_jobs: int, seed: Sequence[int]) -> Mapping[str, Alarm | None]:
     """One roll-out through all stages, each until the candidate has `min_jobs` verdicts; every rule looks after each.
 
-    `stages` are shares of the candidate, percent, below 100: there is nothing to compare with at 100.
-
-    A rule that took it back looks no further; the others see the stream to its end.
+    `stages` are shares of the candidate, percent, below 100: there is nothing to compare with at 100. A rule that took
+    it back looks no further; the others see the stream to its end.
     """
     rng = np.random.default_rng(list(seed))
-    looking = dict(rules(ALPHA, len(stages), base=BASE, harm=HARM, share=stages[0] / 100))
-    found: dict[str, Alarm | None] = dict.fromkeys(looking)
-    counts, before, harmed = Counts(), (0, 0), scenario.sound
-    for stage, percent in enumerate(stages):
-        stable, candidate = scenario.rates(stage, len(stages))
-        if not harmed and candidate > stable:
-            before, harmed = (sum(counts.jobs), counts.jobs[1]), True
-        if stage:
-            for rule in looking.values():
-                rule.next_stage()
-        for tried, bad in _verdicts(rng, percent / 100, stable, candidate, min_jobs):
-            counts.jobs[tried] += 1
-            counts.bad[tried] += bad
-            for name in [n for n, r in looking.items() if r.see(candidate=tried, bad=bad, counts=counts)]:
-                found[name] = Alarm(
-                    jobs=sum(counts.jobs) - before[0], candidate_jobs=counts.jobs[1] - before[1], early=not harmed
-                )
-                del looking[name]
-            if not looking:
-                return found
+    rates = [scenario.rates(stage, len(stages)) for stage in range(len(stages))]
+    parts = [_verdicts(rng, p / 100, *rate, min_jobs) for p, rate in zip(stages, rates, strict=True)]
+    begins = np.cumsum([0, *(len(arms) for arms, _ in parts)]).tolist()
+    stream = Stream(np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts]), begins[1:-1])
+    harm = next((begin for begin, (stable, tried) in zip(begins, rates, strict=False) if tried > stable), 0)
+    found: dict[str, Alarm | None] = {}
+    for name, rule in rules(ALPHA, base=BASE, harm=HARM, share=stages[0] / 100).items():
+        at = rule.alarm(stream)
+        found[name] = None if at is None else _alarm(stream, at, harm)
     return found
+
+
+def _alarm(stream: Stream, at: int, harm: int) -> Alarm:
+    """After which verdict, and where the harm began; one before the harm counts from the start."""
+    since = 0 if at < harm else harm
+    tried_before = int(stream.jobs[1, since - 1]) if since else 0
+    return Alarm(jobs=at + 1 - since, candidate_jobs=int(stream.jobs[1, at]) - tried_before, early=at < harm)
 
 
 def _verdicts(
     rng: np.random.Generator, share: float, stable: float, candidate: float, min_jobs: int
-) -> Iterator[tuple[bool, bool]]:
-    tried = 0
-    while tried < min_jobs:
-        arms = rng.random(512) < share
-        bad = rng.random(512) < np.where(arms, candidate, stable)
-        for arm, wrong in zip(arms.tolist(), bad.tolist(), strict=True):
-            yield arm, wrong
-            tried += arm
-            if tried == min_jobs:
-                return
+) -> tuple[Flags, Flags]:
+    """The verdicts of a stage until the candidate has `min_jobs`: which are the candidate's, and which are bad."""
+    parts: list[tuple[Flags, Flags]] = []
+    left = min_jobs
+    while left > 0:
+        arms = rng.random(DRAWN) < share
+        bad = rng.random(DRAWN) < np.where(arms, candidate, stable)
+        tried = np.flatnonzero(arms)
+        end = int(tried[left - 1]) + 1 if len(tried) >= left else DRAWN
+        parts.append((arms[:end], bad[:end]))
+        left -= len(tried)
+    return np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts])
 
 
 def measure(

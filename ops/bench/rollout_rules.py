@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
-from rules.sequential import TwoArms
+import numpy as np
+import numpy.typing as npt
+
+from rules.sequential import BLOCK, TwoArms
+
+Flags = npt.NDArray[np.bool_]
+Counts = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float64]
 
 Z_ONE_SIDED: Final = 1.6448536269514722
 """Standard normal quantile of 0.95: a test at 5 %, one-sided."""
@@ -27,63 +34,86 @@ THRESHOLDED: Final = "fixed threshold, +5 points after 30"
 TWO_BOUNDS: Final = "a confidence sequence for each arm"
 
 
-class Counts:
-    """Verdicts and bad verdicts of both arms so far, over all stages: what the common rules go by."""
+class Stream:
+    """The verdicts of one roll-out in their order, and how many there were of each kind after each of them.
 
-    __slots__ = ("bad", "jobs")
+    candidate, bad: Whether each verdict is one of the candidate's, and whether it is a bad one.
+    stages: How many verdicts there were before each stage but the first.
+    jobs, bads: Verdicts and bad verdicts of the stable arm and of the candidate, after each verdict.
+    """
 
-    def __init__(self) -> None:
-        self.jobs, self.bad = [0, 0], [0, 0]
+    def __init__(self, candidate: Flags, bad: Flags, stages: Sequence[int]) -> None:
+        self.candidate, self.bad, self.stages = candidate, bad, tuple(stages)
+        self.jobs = _running(~candidate, candidate)
+        self.bads = _running(bad & ~candidate, bad & candidate)
 
-    def difference(self) -> float:
-        """Candidate's rate minus the stable one's; both arms must have verdicts."""
-        return self.bad[1] / self.jobs[1] - self.bad[0] / self.jobs[0]
+    def difference(self) -> Numbers:
+        """Candidate's rate minus the stable one's after each verdict; of an arm without verdicts it is 0."""
+        rates = self.bads / np.maximum(self.jobs, 1)
+        return rates[1] - rates[0]
 
-    def z(self) -> float:
+    def z(self) -> Numbers:
         """The difference in standard errors of no difference; 0 where nothing or everything was bad."""
-        total = self.jobs[0] + self.jobs[1]
-        rate = (self.bad[0] + self.bad[1]) / total
-        variance = rate * (1 - rate) * (1 / self.jobs[0] + 1 / self.jobs[1])
-        return self.difference() / math.sqrt(variance) if variance else 0.0
+        jobs = np.maximum(self.jobs, 1)
+        rate = self.bads.sum(axis=0) / self.jobs.sum(axis=0)
+        variance = rate * (1 - rate) * (1 / jobs[0] + 1 / jobs[1])
+        return np.divide(self.difference(), np.sqrt(variance), out=np.zeros(len(rate)), where=variance > 0)
+
+    def looked_at(self) -> Flags:
+        """Whether the common rules look after a verdict."""
+        return (self.jobs[1] >= FEWEST) & (self.jobs[0] > 0)
 
 
 class Rule(Protocol):
     """A rule that looks after every verdict."""
 
-    def see(self, *, candidate: bool, bad: bool, counts: Counts) -> bool:
-        """Whether it takes the roll-out back now. `counts` hold this verdict already."""
-        ...
-
-    def next_stage(self) -> None:
-        """The roll-out has reached its next stage."""
+    def alarm(self, stream: Stream) -> int | None:
+        """Number of the verdict, from 0, after which it takes the roll-out back; None where it never does."""
         ...
 
 
 class Bets:
     """The test of rules/sequential.py."""
 
-    def __init__(self, margin: float, alpha: float, stages: int) -> None:
-        self.test = TwoArms(ratio=1.0, margin=margin, stages=stages)
-        self._needed = 1 / alpha
+    def __init__(self, margin: float, alpha: float) -> None:
+        self._margin, self._needed = margin, 1 / alpha
 
-    def see(self, *, candidate: bool, bad: bool, counts: Counts) -> bool:
-        """Whether the wealth has reached 1/alpha."""
-        return self.test.see(candidate=candidate, bad=bad) and self.test.wealth.value >= self._needed
+    def alarm(self, stream: Stream) -> int | None:
+        """Where the wealth reaches 1/alpha."""
+        test = TwoArms(ratio=1.0, margin=self._margin, stages=len(stream.stages) + 1)
+        left, before = [*stream.stages], np.zeros(4, dtype=np.int64)
+        for at, counts in _blocks(stream):
+            while left and at >= left[0]:
+                left.pop(0)
+                test.wealth.next_stage()
+            stable, tried, stable_bad, tried_bad = map(int, counts - before)
+            test.see_block(stable=stable, stable_bad=stable_bad, tried=tried, tried_bad=tried_bad)
+            if test.wealth.value >= self._needed:
+                return at
+            before = counts
+        return None
 
-    def next_stage(self) -> None:
-        """Stakes what was kept for it."""
-        self.test.wealth.next_stage()
+
+def _blocks(stream: Stream) -> Iterator[tuple[int, Counts]]:
+    """The verdict that closes each block, and the counts after it: jobs and bad ones, each of both arms.
+
+    `TwoArms.see` closes the same blocks; to walk through all verdicts for that would take most of the time.
+    """
+    places = (np.flatnonzero(~stream.candidate), np.flatnonzero(stream.candidate))
+    counts = np.concatenate([stream.jobs, stream.bads])
+    stable = tried = 0
+    while stable + BLOCK <= len(places[0]) and tried + BLOCK <= len(places[1]):
+        at = max(int(places[0][stable + BLOCK - 1]), int(places[1][tried + BLOCK - 1]))
+        yield at, counts[:, at]
+        stable, tried = int(stream.jobs[0, at]), int(stream.jobs[1, at])
 
 
 class Peeking:
     """A z-test that is made for one look, looked at after every verdict."""
 
-    def see(self, *, candidate: bool, bad: bool, counts: Counts) -> bool:
-        """Whether it is significant now."""
-        return counts.jobs[1] >= FEWEST and counts.jobs[0] > 0 and counts.z() > Z_ONE_SIDED
-
-    def next_stage(self) -> None:
-        """Does not matter to it."""
+    def alarm(self, stream: Stream) -> int | None:
+        """Where it is significant for the first time."""
+        return _first(stream.looked_at() & (stream.z() > Z_ONE_SIDED))
 
 
 class Fixed:
@@ -97,29 +127,21 @@ class Fixed:
         worse = base + harm
         variance = worse * (1 - worse) + base * (1 - base) * share / (1 - share)
         self.sample = math.ceil(((Z_ONE_SIDED + Z_POWER) / harm) ** 2 * variance)
-        self._done = False
 
-    def see(self, *, candidate: bool, bad: bool, counts: Counts) -> bool:
-        """Whether this is the look, and it is significant."""
-        if self._done or counts.jobs[1] < self.sample or not counts.jobs[0]:
-            return False
-        self._done = True
-        total = counts.jobs[0] + counts.jobs[1]
-        return counts.z() * math.sqrt((total - 1) / total) > Z_ONE_SIDED
-
-    def next_stage(self) -> None:
-        """Does not matter to it."""
+    def alarm(self, stream: Stream) -> int | None:
+        """Where it looks, if it is significant there."""
+        at = _first((stream.jobs[1] >= self.sample) & (stream.jobs[0] > 0))
+        if at is None:
+            return None
+        return at if stream.z()[at] * math.sqrt(at / (at + 1)) > Z_ONE_SIDED else None
 
 
 class Thresholded:
     """An alarm on the difference of both rates, with no regard to chance."""
 
-    def see(self, *, candidate: bool, bad: bool, counts: Counts) -> bool:
-        """Whether the difference is too large now."""
-        return counts.jobs[1] >= FEWEST and counts.jobs[0] > 0 and counts.difference() > THRESHOLD
-
-    def next_stage(self) -> None:
-        """Does not matter to it."""
+    def alarm(self, stream: Stream) -> int | None:
+        """Where the difference is too large for the first time."""
+        return _first(stream.looked_at() & (stream.difference() > THRESHOLD))
 
 
 class TwoBounds:
@@ -131,35 +153,48 @@ class TwoBounds:
     def __init__(self, alpha: float) -> None:
         self._needed = math.log(2 / alpha)
 
-    def see(self, *, candidate: bool, bad: bool, counts: Counts) -> bool:
-        """Whether the lower bound of the candidate is above the upper bound of the stable arm."""
+    def alarm(self, stream: Stream) -> int | None:
+        """Where the lower bound of the candidate is above the upper bound of the stable arm for the first time."""
         # Only a bad verdict of the candidate can make the bounds part for the first time, or nearly only.
-        if not (candidate and bad) or not counts.jobs[0] or counts.difference() <= 0:
+        looks = stream.candidate & stream.bad & (stream.jobs[0] > 0) & (stream.difference() > 0)
+        places = (int(at) for at in np.flatnonzero(looks))
+        return next((at for at in places if self._apart(stream.jobs[:, at], stream.bads[:, at])), None)
+
+    def _apart(self, jobs: Counts, bads: Counts) -> bool:
+        (stable, tried), (stable_bad, tried_bad) = map(int, jobs), map(int, bads)
+        low, high = stable_bad / stable, tried_bad / tried
+        if low and self._log_wealth(tried_bad, tried, low) < self._needed:  # not even the rate seen is ruled out
             return False
-        low, high = counts.bad[0] / counts.jobs[0], counts.bad[1] / counts.jobs[1]
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            if self._log_wealth(counts.bad[0], counts.jobs[0], middle) >= self._needed:
+            if self._log_wealth(stable_bad, stable, middle) >= self._needed:
                 high = middle
             else:
                 low = middle
-        return self._log_wealth(counts.bad[1], counts.jobs[1], high) >= self._needed
+        return self._log_wealth(tried_bad, tried, high) >= self._needed
 
     @staticmethod
     def _log_wealth(bad: int, jobs: int, rate: float) -> float:
         good = jobs - bad
         mixture = math.lgamma(bad + JEFFREYS) + math.lgamma(good + JEFFREYS) - math.lgamma(jobs + 2 * JEFFREYS)
-        return mixture - 2 * math.lgamma(JEFFREYS) - bad * math.log(rate) - good * math.log1p(-rate)
-
-    def next_stage(self) -> None:
-        """Does not matter to it."""
+        against = (bad * math.log(rate) if bad else 0.0) + (good * math.log1p(-rate) if good else 0.0)
+        return mixture - 2 * math.lgamma(JEFFREYS) - against
 
 
-def rules(alpha: float, stages: int, *, base: float, harm: float, share: float) -> Mapping[str, Rule]:
-    """All of them, new, by name. `share`: of the candidate in the first stage, 0 to 1."""
+def _running(stable: Flags, candidate: Flags) -> Counts:
+    return np.stack([np.cumsum(flags, dtype=np.int64) for flags in (stable, candidate)])
+
+
+def _first(flags: Flags) -> int | None:
+    at = int(flags.argmax()) if len(flags) else 0
+    return at if len(flags) and flags[at] else None
+
+
+def rules(alpha: float, *, base: float, harm: float, share: float) -> Mapping[str, Rule]:
+    """All of them by name. `share`: of the candidate in the first stage, 0 to 1."""
     return {
-        OURS: Bets(0.0, alpha, stages),
-        OURS_MARGIN: Bets(0.02, alpha, stages),
+        OURS: Bets(0.0, alpha),
+        OURS_MARGIN: Bets(0.02, alpha),
         TWO_BOUNDS: TwoBounds(alpha),
         FIXED: Fixed(base=base, harm=harm, share=share),
         THRESHOLDED: Thresholded(),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from ops.bench.rollout import Alarm, Scenario, holds, play, show, summed
 from ops.bench.rollout_plot import draw
-from ops.bench.rollout_rules import FIXED, OURS, PEEKING, TWO_BOUNDS, Counts, Fixed, rules
+from ops.bench.rollout_rules import FIXED, OURS, OURS_MARGIN, PEEKING, TWO_BOUNDS, Fixed, Stream, rules
 from ops.commands.bench import app
+from rules.sequential import TwoArms
 
 STAGES = (10, 50)
 
@@ -20,7 +23,7 @@ STAGES = (10, 50)
 def test_the_same_seed_plays_the_same():
     one = play(Scenario.WORSE, STAGES, 30, (1, 2, 3))
     assert one == play(Scenario.WORSE, STAGES, 30, (1, 2, 3))
-    assert list(one) == list(rules(0.05, 4, base=0.1, harm=0.1, share=0.01))
+    assert list(one) == list(rules(0.05, base=0.1, harm=0.1, share=0.01))
 
 
 def test_the_fixed_sample_is_the_planned_one():
@@ -29,24 +32,53 @@ def test_the_fixed_sample_is_the_planned_one():
     assert Fixed(base=0.1, harm=0.1, share=0.01).sample == 100
 
 
+def stream(candidate: Sequence[bool], bad: Sequence[bool], stages: Sequence[int] = ()) -> Stream:
+    return Stream(np.array(candidate, dtype=np.bool_), np.array(bad, dtype=np.bool_), stages)
+
+
 def test_the_z_of_counts_is_that_of_the_text_book():
-    counts = Counts()
-    counts.jobs, counts.bad = [100, 100], [10, 20]
-    assert counts.z() == pytest.approx(0.1 / (0.15 * 0.85 * 0.02) ** 0.5)
-    counts.bad = [0, 0]
-    assert counts.z() == 0
+    candidate = [n % 2 == 1 for n in range(200)]
+    bad = [n < 20 if n % 2 == 0 else n < 40 for n in range(200)]
+    seen = stream(candidate, bad)
+    assert (seen.jobs[:, -1].tolist(), seen.bads[:, -1].tolist()) == ([100, 100], [10, 20])
+    assert seen.z()[-1] == pytest.approx(0.1 / (0.15 * 0.85 * 0.02) ** 0.5)
+    assert seen.difference()[-1] == pytest.approx(0.1)
+    assert not stream(candidate, [False] * 200).z().any()
 
 
 @pytest.mark.parametrize("name", [OURS, TWO_BOUNDS, PEEKING, FIXED])
-def test_every_rule_finds_a_broken_candidate(name: str):
-    rule, counts = rules(0.05, 4, base=0.1, harm=0.1, share=0.5)[name], Counts()
-    for number in range(400):
-        tried = number % 2 == 1
-        counts.jobs[tried] += 1
-        counts.bad[tried] += tried
-        if rule.see(candidate=tried, bad=tried, counts=counts):
-            return
-    pytest.fail("it never looked up")
+def test_every_rule_finds_a_broken_candidate_and_leaves_a_sound_one(name: str):
+    rule = rules(0.05, base=0.1, harm=0.1, share=0.5)[name]
+    candidate = [n % 2 == 1 for n in range(400)]
+    assert rule.alarm(stream(candidate, candidate)) is not None
+    assert rule.alarm(stream(candidate, [False] * 400)) is None
+
+
+@pytest.mark.parametrize("name", [OURS, OURS_MARGIN])
+def test_our_rule_by_blocks_is_the_test_of_production_verdict_by_verdict(name: str):
+    alarms = 0
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        candidate = np.concatenate([rng.random(900) < 0.1, rng.random(900) < 0.6])
+        bad = rng.random(1800) < np.where(candidate, 0.22, 0.1)
+        seen = Stream(candidate, bad, [900])
+        test, found = TwoArms(ratio=1.0, margin=0.02 if name == OURS_MARGIN else 0.0, stages=2), None
+        for at, (tried, wrong) in enumerate(zip(candidate.tolist(), bad.tolist(), strict=True)):
+            if at == 900:
+                test.wealth.next_stage()
+            if test.see(candidate=tried, bad=wrong) and test.wealth.value >= 20:
+                found = at
+                break
+        assert rules(0.05, base=0.1, harm=0.1, share=0.1)[name].alarm(seen) == found
+        alarms += found is not None
+    assert 0 < alarms < 30 or name == OURS
+
+
+def test_an_alarm_before_the_harm_is_counted_from_the_start_and_one_after_it_from_the_harm():
+    played = [play(Scenario.LATE, STAGES, 40, (1, 3, run)) for run in range(40)]
+    alarms = [a for found in played for a in found.values() if a is not None]
+    assert {a.early for a in alarms} == {True, False}
+    assert all(1 <= a.candidate_jobs <= 40 and a.candidate_jobs <= a.jobs for a in alarms)
 
 
 def test_the_command_plays_and_draws(tmp_path: Path):
