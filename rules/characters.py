@@ -19,6 +19,8 @@ _GREEK: Final = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧανορυχι", "ABEZHIKM
 LATIN_OF: Final = {**_CYRILLIC, **_GREEK}
 """The Latin letter that a Cyrillic or Greek one looks like."""
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_MISLEADS: Final = re.compile(f"[{''.join(sorted(BIDI | ZERO_WIDTH))}]")
+_LOOKS_LATIN: Final = re.compile(f"[{''.join(LATIN_OF)}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def skeleton(original: str) -> View:
     return _view(original, _plain_letter)
 
 
+@lru_cache(maxsize=4096)
 def _plain_letter(char: str) -> str:
     wide = unicodedata.normalize("NFKC", char)
     return LATIN_OF.get(char, wide if len(wide) == 1 else char)
@@ -55,6 +58,9 @@ def _plain_letter(char: str) -> str:
 def _view(original: str, fold: Callable[[str], str]) -> View:
     if original.isascii():
         return View(original, original, range(len(original)), range(1, len(original) + 1))
+    if _is_plain(original):
+        text = "".join([c if c.isascii() else fold(c) for c in original])
+        return View(original, text, range(len(original)), range(1, len(original) + 1))
     out: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -72,6 +78,13 @@ def _view(original: str, fold: Callable[[str], str]) -> View:
     return View(original, "".join(out), starts, ends)
 
 
+def _is_plain(text: str) -> bool:
+    """Whether each character stands for itself alone: in NFC, none that combines with another, and none hidden."""
+    if _MISLEADS.search(text) or not unicodedata.is_normalized("NFC", text):
+        return False
+    return not any(unicodedata.combining(c) for c in set(text) if not c.isascii())
+
+
 def _clusters(text: str) -> Iterator[tuple[int, int]]:
     """Each character with the combining marks behind it."""
     start = 0
@@ -83,7 +96,7 @@ def _clusters(text: str) -> Iterator[tuple[int, int]]:
 
 def mixed_words(text: str) -> Iterator[tuple[int, int]]:
     """Words that mix Latin with letters of another script that look like Latin ones."""
-    if text.isascii():
+    if text.isascii() or _LOOKS_LATIN.search(text) is None:
         return
     for word in _WORD.finditer(text):
         letters = word.group()
@@ -93,7 +106,7 @@ def mixed_words(text: str) -> Iterator[tuple[int, int]]:
 
 def hidden(text: str) -> Iterator[tuple[int, int]]:
     """Zero-width characters where none belongs: beside nothing that joins."""
-    if text.isascii():
+    if text.isascii() or _MISLEADS.search(text) is None:
         return
     for i, char in enumerate(text):
         if char in ZERO_WIDTH and not any(_joins(text[j]) for j in (i - 1, i + 1) if 0 <= j < len(text)):
@@ -102,7 +115,7 @@ def hidden(text: str) -> Iterator[tuple[int, int]]:
 
 def bidi(text: str) -> Iterator[tuple[int, int]]:
     """Marks that turn the direction of text."""
-    if text.isascii():
+    if text.isascii() or _MISLEADS.search(text) is None:
         return
     for i, char in enumerate(text):
         if char in BIDI:
@@ -113,6 +126,8 @@ def without_hidden(text: str) -> str:
     """NFC without marks of direction, and without zero-width characters where none belongs."""
     if text.isascii():
         return text
+    if _MISLEADS.search(text) is None:
+        return unicodedata.normalize("NFC", text)
     drop = {start for start, _ in hidden(text)} | {start for start, _ in bidi(text)}
     return unicodedata.normalize("NFC", "".join(c for i, c in enumerate(text) if i not in drop))
 

@@ -8,7 +8,7 @@ not: CONDITION                        {field: pixels, gt: 1048576}        (gt, g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
@@ -136,32 +136,50 @@ def decide(condition: Condition, ask: Callable[[Atom], bool | None]) -> bool | N
             assert_never(condition)
 
 
-def holds(condition: Condition, facts: Facts) -> bool:
-    """Whether a condition holds for facts, which are whole: no part is unknown, so the first that tells is enough."""
+Test: TypeAlias = Callable[[Facts], bool]
+
+
+def ready(condition: Condition) -> Test:
+    """A condition as one function, for facts which are whole: no part is unknown, so the first that tells is enough."""
     match condition:
         case Always():
-            return True
+            return lambda _: True
         case All(parts):
-            return all(holds(p, facts) for p in parts)
+            return _all([ready(p) for p in parts])
         case AnyOf(parts):
-            return any(holds(p, facts) for p in parts)
+            return _any([ready(p) for p in parts])
         case Not(part):
-            return not holds(part, facts)
-        case _:
-            return answer(condition, facts)
-
-
-def answer(atom: Atom, facts: Facts) -> bool:
-    """Whether one statement is true of the facts."""
-    match atom:
+            inner = ready(part)
+            return lambda facts: not inner(facts)
         case HasTag(name):
-            return name in facts.tags
+            return lambda facts: name in facts.tags
         case IsOneOf(field, values):
-            return facts.texts[field] in values
+            return lambda facts: facts.texts[field] in values
         case Bounded(field, operator, bound):
-            return OPERATORS[operator](facts.numbers[field], bound)
+            compare = OPERATORS[operator]
+            return lambda facts: compare(facts.numbers[field], bound)
         case _:
-            assert_never(atom)
+            assert_never(condition)
+
+
+def _all(parts: Sequence[Test]) -> Test:
+    def every(facts: Facts) -> bool:
+        for part in parts:  # noqa: SIM110 - a generator for each rule and record costs more than the tests themselves
+            if not part(facts):
+                return False
+        return True
+
+    return every
+
+
+def _any(parts: Sequence[Test]) -> Test:
+    def some(facts: Facts) -> bool:
+        for part in parts:  # noqa: SIM110 - as above
+            if part(facts):
+                return True
+        return False
+
+    return some
 
 
 def parse_condition(node: Node, tags: frozenset[str], brands: frozenset[str]) -> Condition:

@@ -10,7 +10,7 @@ from typing import Final
 from rules.brands import Brand
 from rules.characters import without_hidden
 from rules.folding import Fold, fold
-from rules.lexicon import find_words
+from rules.word_lists import find_words
 from schemas.events import FileRole, Job, Lane, Phrase, PhraseSource, TextContract
 
 _EXACTING: Final = re.compile(

@@ -36,6 +36,11 @@ def file_reasons(job: Job, postprocess: Sequence[str]) -> Iterator[str]:
         )
     if job.format is ImageFormat.WEBP and max(width, height) > WEBP_SIDE_MAX:
         yield f"{width} x {height} pixels are wanted, a webp holds {WEBP_SIDE_MAX} a side; ask for png or jpeg."
+    if job.files:
+        yield from _wrong_files(job, postprocess)
+
+
+def _wrong_files(job: Job, postprocess: Sequence[str]) -> Iterator[str]:
     for file in job.files:
         if (declared := file.media_type.partition(";")[0].strip().casefold()) not in MEDIA[file.role]:
             wanted = " or ".join(MEDIA[file.role])

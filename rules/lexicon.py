@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Final
 
 from rules.tree import Node
-from rules.word_starts import WordStarts, one_list, word_starts
+from rules.word_lists import WordFinder, word_finder
+from rules.word_starts import WordStarts, word_starts
 from schemas.events import FileRole, Risk
 
 
@@ -36,14 +36,6 @@ BUILT_IN: Final = (
 """Tags that need more than a word list."""
 RISKS: Final = tuple(r.value for r in Risk)
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
-_NEGATION: Final = re.compile(
-    r"(?:\b(?:no|without|not|never|avoid|exclude|excluding|minus|zero|sans|free\s+(?:of|from))"
-    r"(?:\s+(?:any|a|an|the|visible|real|actual|recognisable|recognizable|human|other))*"
-    r"(?:\s+[\w-]+(?:\s+(?:or|nor)|,(?=\s*(?:[\w-]+,\s*)*[\w-]+\s+(?:or|nor)\b)))*"
-    r"|\bnon)[\s-]+$",
-    re.IGNORECASE,
-)
-"""Right before a word: it is said that the thing is not to be seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +51,15 @@ class TagWords:
     negatable: bool
     reason: str
 
+    finder: WordFinder = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the list ready for searching."""
+        object.__setattr__(self, "finder", word_finder(self.words, self.exceptions, negatable=self.negatable))
+
     def find(self, text: str) -> Iterator[tuple[int, int]]:
         """Spans of the words in a text, but for exceptions and for what is negated."""
-        spared = [m.span() for m in _pattern(self.exceptions).finditer(text)] if self.exceptions else []
-        for match in _pattern(self.words).finditer(text):
-            start, end = match.span()
-            if any(a < end and start < b for a, b in spared):
-                continue
-            if self.negatable and _NEGATION.search(text, max(0, start - 80), start):
-                continue
-            yield start, end
+        return self.finder.find(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +74,7 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lexicon:
-    """All of sanity.yml. `starts` tells which of `tags`, by number, are worth looking for in a text."""
+    """All of sanity.yml. `starts` tells where entries may begin: list 2n is tag n's words, 2n + 1 its exceptions."""
 
     prompt_max_chars: int
     phrase_max_chars: int
@@ -92,33 +83,17 @@ class Lexicon:
     contradictions: tuple[Contradiction, ...]
     trademarks: tuple[str, ...]
     other_text_tags: tuple[str, ...]
-    starts: WordStarts = field(compare=False)
+    starts: WordStarts = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make all lists ready for searching."""
+        lists = [words for t in self.tags for words in (t.words, t.exceptions)]
+        object.__setattr__(self, "starts", word_starts(tuple(lists)))
 
     @property
     def tag_names(self) -> frozenset[str]:
         """Every tag that a rule may ask for."""
         return frozenset(BUILT_IN) | {t.name for t in self.tags}
-
-
-def find_words(words: tuple[str, ...], text: str) -> Iterator[tuple[int, int]]:
-    """Spans of any of the words in a text, whole words only, in any case."""
-    if words and 0 in one_list(words).likely(text):
-        for match in _pattern(words).finditer(text):
-            yield match.span()
-
-
-@cache
-def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(
-        rf"(?<!\w)(?:{'|'.join(_word(w) for w in sorted(words, key=len, reverse=True))})(?!\w)", re.IGNORECASE
-    )
-
-
-def _word(word: str) -> str:
-    """A space stands for blanks or hyphens, a star at the end for any ending, an apostrophe for both kinds."""
-    stem = word.removesuffix("*")
-    body = r"[\s-]+".join(re.escape(p).replace("'", "['’]") for p in stem.split())
-    return body + (r"\w*" if stem != word else "")
 
 
 def parse_lexicon(root: Node) -> Lexicon:
@@ -136,7 +111,6 @@ def parse_lexicon(root: Node) -> Lexicon:
         contradictions=tuple(_contradiction(n, names) for n in f["contradictions"].items()),
         trademarks=f["trademarks"].texts(),
         other_text_tags=f["other_text_tags"].choices([t.name for t in tags], "tag"),
-        starts=word_starts([t.words for t in tags]),
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rules.latency import Latencies
@@ -18,6 +18,11 @@ from schemas.events import Arm, Guard, GuardKind, RolloutChanged, RolloutState
 
 HARD_EVENTS: Final = 3
 """Jobs of the candidate that must show it before a hard guard takes a roll-out back: one may be bad luck."""
+OVERDUE_MS: Final = 300_000
+"""A job without a verdict so long after it was routed is overdue: longer than an engine of `engines.yml` may take."""
+OVERDUE_SHARE: Final = 0.01
+"""Of the candidate's jobs: more of them overdue, HARD_EVENTS at least, and no stage ends. Jobs that hang are counted
+by no guard, so the verdicts of the others would flatter the candidate."""
 STABLE, CANDIDATE = Arm.STABLE.value, Arm.CANDIDATE.value
 
 
@@ -144,6 +149,36 @@ class Figures:
             game.load(state["blocks"][name])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseen:
+    """What the figures cannot hold: jobs without a verdict, and records that the audit has not stored.
+
+    routed, overdue: Jobs by arm; `overdue` since OVERDUE_MS. No shadows.
+    unstored: Records of verdicts that were there before the verdicts were counted, and were not among them.
+    """
+
+    routed: Mapping[str, int] = field(default_factory=dict[str, int])
+    overdue: Mapping[str, int] = field(default_factory=dict[str, int])
+    unstored: int = 0
+
+    def told(self) -> str:
+        """The overdue jobs of the candidate in words; empty where there are none."""
+        late, beside = self.overdue.get(CANDIDATE, 0), self.overdue.get(STABLE, 0)
+        since = f"{OVERDUE_MS / 60_000:g} minutes"
+        return f"{late} jobs of the candidate have no verdict after {since} (stable arm: {beside})" if late else ""
+
+    def hangs(self) -> bool:
+        """Whether so many of the candidate's jobs are overdue, more than of the stable arm's, that no stage ends."""
+        late, beside = self._share(CANDIDATE), self._share(STABLE)
+        return self.overdue.get(CANDIDATE, 0) >= HARD_EVENTS and late > max(OVERDUE_SHARE, beside)
+
+    def _share(self, arm: str) -> float:
+        return self.overdue.get(arm, 0) / max(1, self.routed.get(arm, 0))
+
+
+NOTHING: Final = Unseen()
+
+
 @dataclass(frozen=True, slots=True)
 class _Stand:
     """How one guard stands."""
@@ -152,14 +187,18 @@ class _Stand:
     wait: str = ""
 
 
-def decide(rollout: RolloutChanged, figures: Figures) -> Decision:
+def decide(rollout: RolloutChanged, figures: Figures, unseen: Unseen = NOTHING) -> Decision:
     """What becomes of a roll-out that is running or paused, by all verdicts so far.
 
-    An alarm of any guard takes it back, paused or not. It advances where both arms have the verdicts that a stage
-    needs and no guard leans towards an alarm; what is short of that holds. At 100 % there is no stable arm: hard guards
-    and the number of jobs decide.
+    An alarm of any guard takes it back, paused or not, whatever is unseen: no later verdict could unmake the evidence.
+    It advances where both arms have the verdicts that a stage needs, no guard leans towards an alarm, the candidate's
+    jobs do not hang and the audit has stored all that there was; what is short of that holds. At 100 % there is no
+    stable arm: hard guards and the number of jobs decide.
     """
     numbers = _numbers(rollout, figures)
+    numbers |= {f"{arm}.overdue": float(n) for arm, n in unseen.overdue.items() if n}
+    if unseen.unstored:
+        numbers["audit.unstored"] = float(unseen.unstored)
     stands = [_stand(guard, rollout, figures, numbers) for guard in rollout.guards]
     alarms = [s.alarm for s in stands if s.alarm]
 
@@ -170,13 +209,19 @@ def decide(rollout: RolloutChanged, figures: Figures) -> Decision:
         return so(Action.ROLL_BACK, "; ".join(alarms))
     if rollout.state is not RolloutState.RUNNING:
         return so(Action.HOLD, f"the roll-out is {rollout.state.value}")
+    behind = f"the audit has not stored {unseen.unstored} records that were there" if unseen.unstored else ""
     needed = max(FEWEST_JOBS, rollout.min_jobs)
     alone = rollout.percent == 100
     here, at = figures.stage_jobs, f"at {rollout.percent} %"
     for arm in (CANDIDATE,) if alone else (CANDIDATE, STABLE):
         if here[arm] < needed:
-            return so(Action.HOLD, f"{at}: {here[arm]} of {needed} verdicts of the {arm} arm")
+            few = f"{at}: {here[arm]} of {needed} verdicts of the {arm} arm"
+            return so(Action.HOLD, "; ".join(said for said in (few, unseen.told(), behind) if said))
     waits = [s.wait for s in stands if s.wait]
+    if unseen.hangs():
+        waits.append(unseen.told())
+    if behind:
+        waits.append(behind)
     if waits:
         return so(Action.HOLD, f"{at}: " + "; ".join(waits))
     last = rollout.stage == len(rollout.stages) - 1

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from rules.conditions import All, Always, Condition, Facts, HasTag, Not, holds, parse_condition
+from rules.conditions import All, Always, Condition, Facts, HasTag, Not, Test, parse_condition, ready
 from rules.engines import EngineProfile, TextSkill
 from rules.lexicon import file_tag
 from rules.reach import shadow, witness
@@ -30,6 +30,11 @@ class Rule:
     engine: str | None
     preset: Preset
     add_negative: str
+    test: Test = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the condition ready for testing."""
+        object.__setattr__(self, "test", ready(self.when))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,7 @@ class Routing:
 
     def choose(self, facts: Facts) -> Rule:
         """The first rule that holds."""
-        return next(r for r in self.rules if holds(r.when, facts))
+        return next(r for r in self.rules if r.test(facts))
 
 
 def facts_of(job: Job, *, tags: tuple[Tag, ...], risk: Risk, lane: Lane, phrases: tuple[Phrase, ...]) -> Facts:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
 from rules.brands import Brand
-from rules.characters import View, bidi, composed, hidden, mixed_words, skeleton, without_hidden
+from rules.characters import View, bidi, hidden, mixed_words, without_hidden
 from rules.composition import framing_reasons
 from rules.contract import text_contract
 from rules.files import file_reasons
-from rules.lexicon import file_tag, find_words
+from rules.lexicon import file_tag
 from rules.personal import find_personal
-from rules.quotes import Quote, Quoted, find_quotes
+from rules.prompts import ReadPrompt, TagKey, read_prompt
+from rules.quotes import Quote, Quoted
 from rules.ruleset import Ruleset
 from rules.tree import nearest
+from rules.word_lists import find_among
+from rules.word_starts import Words
 from schemas.events import FileRole, Job, Lane, Risk, Tag, TextContract
 
 ORDER: Final = (Risk.LOW, Risk.MEDIUM, Risk.HIGH, Risk.REFUSED)
@@ -28,6 +31,8 @@ EACH_MAX: Final = 8
 """Most spans that are kept for one tag."""
 FIELD: Final = -1
 """Offset of evidence that stands in a field and not in the prompt."""
+_WRITTEN: Final = re.compile(r"[A-Za-z0-9]")
+_RANK: Final = {risk: n for n, risk in enumerate(ORDER)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,41 +55,56 @@ class _Notes:
     tags: list[Tag]
     risk: Risk
     reasons: list[str]
+    made: dict[TagKey, Tag]
+    """Tags that another ruleset gave the same prompt, so that each is made once."""
+    _known: set[TagKey] = field(default_factory=set[TagKey])
+    _counts: dict[str, int] = field(default_factory=dict[str, int])
 
     def tag(self, name: str, start: int, end: int, risk: Risk = Risk.LOW, reason: str = "") -> None:
         end = min(end, start + EVIDENCE_MAX)
-        self._add(Tag(name=name, start=start, end=end, evidence=self.prompt[start:end]), risk, reason)
+        self._add(name, start, end, self.prompt[start:end])
+        self.raise_to(risk, reason)
 
     def field(self, name: str, evidence: str, risk: Risk = Risk.LOW, reason: str = "") -> None:
-        self._add(Tag(name=name, start=FIELD, end=FIELD, evidence=evidence[:EVIDENCE_MAX]), risk, reason)
+        self._add(name, FIELD, FIELD, evidence[:EVIDENCE_MAX])
+        self.raise_to(risk, reason)
 
     def raise_to(self, risk: Risk, reason: str) -> None:
-        self.risk = max(self.risk, risk, key=ORDER.index)
+        if _RANK[risk] > _RANK[self.risk]:
+            self.risk = risk
         if risk is Risk.REFUSED and reason not in self.reasons:
             self.reasons.append(reason)
 
     def has(self, name: str) -> bool:
-        return any(t.name == name for t in self.tags)
+        return name in self._counts
 
-    def _add(self, tag: Tag, risk: Risk, reason: str) -> None:
-        same = sum(t.name == tag.name for t in self.tags)
-        if tag not in self.tags and (same == 0 or (same < EACH_MAX and len(self.tags) < TAGS_MAX)):
+    def _add(self, name: str, start: int, end: int, evidence: str) -> None:
+        same, key = self._counts.get(name, 0), (name, start, end, evidence)
+        if key not in self._known and (same == 0 or (same < EACH_MAX and len(self.tags) < TAGS_MAX)):
+            if (tag := self.made.get(key)) is None:
+                tag = self.made[key] = Tag(name=name, start=start, end=end, evidence=evidence)
             self.tags.append(tag)
-        self.raise_to(risk, reason)
+            self._known.add(key)
+            self._counts[name] = same + 1
 
 
 def examine(job: Job, ruleset: Ruleset, lane: Lane | None = None) -> Finding:
     """Tags with evidence, risk, text contract and reasons for one job. `lane` overrides the job's own."""
+    return examine_read(read_prompt(job), ruleset, lane)
+
+
+def examine_read(read: ReadPrompt, ruleset: Ruleset, lane: Lane | None = None) -> Finding:
+    """As `examine`, of a prompt that another ruleset may have looked at before."""
+    job = read.job
     lane = lane or job.lane
-    notes = _Notes(job.prompt, [], Risk.LOW, [])
+    notes = _Notes(job.prompt, [], Risk.LOW, [], read.tags)
     brand = ruleset.brands.get(job.brand)
-    quoted = find_quotes(job.prompt)
     _frame(job, brand, ruleset, notes)
-    _characters(job, quoted, notes)
-    _personal(job, quoted, notes)
-    _word_tags(job, quoted, ruleset, lane, notes)
-    _marks(job, brand, ruleset, lane, notes)
-    text = _text(job, quoted, brand, lane, ruleset, notes)
+    _characters(job, read.quoted, notes)
+    _personal(read, notes)
+    _word_tags(read, ruleset, lane, notes)
+    _marks(read, brand, ruleset, lane, notes)
+    text = _text(job, read.quoted, brand, lane, ruleset, notes)
     for pair in ruleset.lexicon.contradictions:
         if notes.has(pair.first) and notes.has(pair.second):
             notes.raise_to(pair.risk, pair.reason)
@@ -100,7 +120,7 @@ def examine(job: Job, ruleset: Ruleset, lane: Lane | None = None) -> Finding:
 def _frame(job: Job, brand: Brand | None, ruleset: Ruleset, notes: _Notes) -> None:
     """What stands around the prompt: its length, its brand, its files, its phrases."""
     lexicon = ruleset.lexicon
-    if not any(c.isalnum() for c in job.prompt):
+    if not _WRITTEN.search(job.prompt) and not any(c.isalnum() for c in job.prompt):
         notes.raise_to(Risk.REFUSED, "The prompt is empty; say what is to be seen.")
     if len(job.prompt) > lexicon.prompt_max_chars:
         reason = f"The prompt has {len(job.prompt)} characters; shorten it to {lexicon.prompt_max_chars}."
@@ -144,16 +164,16 @@ def _mixed(word: str) -> str:
     return f"The word {word!r} mixes letters of two alphabets, so no reader could check it; type it again in one."
 
 
-def _personal(job: Job, quoted: Quoted, notes: _Notes) -> None:
-    for found in find_personal(job.prompt):
-        in_text = any(q.outer_start <= found.start and found.end <= q.outer_end for q in quoted.quotes)
+def _personal(read: ReadPrompt, notes: _Notes) -> None:
+    for found in read.personal:
+        in_text = any(q.outer_start <= found.start and found.end <= q.outer_end for q in read.quoted.quotes)
         if found.secret or not in_text:
             reason = f"The prompt holds {found.what}; remove it, or quote it where it is to be printed."
             reason = f"The prompt holds {found.what}; remove it." if found.secret else reason
             notes.tag("personal-data", found.start, found.end, Risk.REFUSED, reason)
         else:
             notes.tag("personal-data-in-text", found.start, found.end, Risk.MEDIUM)
-    for text in job.required_text:
+    for text in read.job.required_text:
         for found in find_personal(text):
             if found.secret:
                 reason = f"A required text holds {found.what}; remove it."
@@ -162,61 +182,47 @@ def _personal(job: Job, quoted: Quoted, notes: _Notes) -> None:
                 notes.field("personal-data-in-text", text[found.start : found.end], Risk.MEDIUM)
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One view of the prompt, with and without what is quoted."""
-
-    view: View
-    bare: str
-    """The view with the words of quotations blanked out: a poster that says PEOPLE shows none."""
-
-
-def _look(view: View, quoted: Quoted) -> _Look:
-    if not quoted.quotes:
-        return _Look(view, view.text)
-    letters = list(view.text)
-    for quote in quoted.quotes:
-        for i in range(bisect_left(view.starts, quote.start), bisect_left(view.starts, quote.end)):
-            letters[i] = "\x00"
-    return _Look(view, "".join(letters))
-
-
-def _word_tags(job: Job, quoted: Quoted, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
-    # What refuses a prompt is also looked for behind letters of other scripts.
-    plain, disguised = _look(composed(job.prompt), quoted), _look(skeleton(job.prompt), quoted)
-    texts = [(composed(t), skeleton(t)) for t in job.required_text]
-    likely = ruleset.lexicon.starts.likely
-    for number, words in enumerate(ruleset.lexicon.tags):
+def _word_tags(read: ReadPrompt, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
+    tags = ruleset.lexicon.tags
+    known = [look.places(ruleset.lexicon.starts) for look in (read.plain, read.disguised)]
+    likely = {list_number // 2 for places in known for list_number in places}
+    if read.required:
+        likely.update(number for number, words in enumerate(tags) if words.in_quotes)
+    for number in sorted(likely):
+        words = tags[number]
         risk = words.critical_risk if lane is Lane.CRITICAL else words.risk
         refusing = risk is Risk.REFUSED
-        look = disguised if refusing else plain
+        look = read.disguised if refusing else read.plain
         text = look.view.text if words.in_quotes else look.bare
-        if number in likely(text):
-            for start, end in words.find(text):
+        places = known[refusing]
+        if 2 * number in places:
+            begins, spared = places[2 * number], places.get(2 * number + 1, ())
+            for start, end in look.find(words.finder, text, begins, spared):
                 notes.tag(words.name, *look.view.span(start, end), risk, words.reason)
         if words.in_quotes:
-            for pair in texts:
+            for pair in read.required:
                 view = pair[refusing]
                 for start, end in words.find(view.text):
                     a, b = view.span(start, end)
                     notes.field(words.name, view.original[a:b], risk, words.reason)
 
 
-def _marks(job: Job, brand: Brand | None, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
+def _marks(read: ReadPrompt, brand: Brand | None, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
     """Names of others, which may be refused, and the brand's own logo, which needs its file."""
+    job = read.job
     refused = brand.refused_words if brand else ()
     watched = _watched(ruleset.lexicon.trademarks, (*brand.own_names, *brand.allowed_text) if brand else (), refused)
-    for where, view in _everything(job):
-        for start, end in find_words(refused, view.text):
+    for where, view, words in _everything(read):
+        for start, end in find_among(refused, view.text, words):
             a, b = view.span(start, end)
             reason = f"{view.original[a:b]!r} must not appear in work for {job.brand}; remove it."
             _mark(notes, "trademark", where, (a, b), view, Risk.REFUSED, reason)
-        for start, end in find_words(watched, view.text):
+        for start, end in find_among(watched, view.text, words):
             _mark(notes, "trademark", where, view.span(start, end), view, Risk.HIGH, "")
     if brand is not None:
         has_file = any(f.role is FileRole.LOGO for f in job.files)
-        view = composed(job.prompt)
-        for start, end in find_words(brand.logo_names, view.text):
+        view = read.plain.view
+        for start, end in find_among(brand.logo_names, view.text, read.plain.words):
             risk = Risk.LOW if has_file else Risk.HIGH if lane is Lane.CRITICAL else Risk.MEDIUM
             notes.tag("brand-logo", *view.span(start, end), risk)
 
@@ -235,10 +241,10 @@ def _mark(notes: _Notes, name: str, where: str, span: tuple[int, int], view: Vie
         notes.field(name, view.original[span[0] : span[1]], risk, reason)
 
 
-def _everything(job: Job) -> Iterator[tuple[str, View]]:
-    yield "prompt", skeleton(job.prompt)
-    for text in job.required_text:
-        yield "required_text", skeleton(text)
+def _everything(read: ReadPrompt) -> Iterator[tuple[str, View, Words]]:
+    yield "prompt", read.disguised.view, read.disguised.words
+    for _, view in read.required:
+        yield "required_text", view, Words(view.text)
 
 
 def _text(job: Job, quoted: Quoted, brand: Brand | None, lane: Lane, ruleset: Ruleset, notes: _Notes) -> TextContract:

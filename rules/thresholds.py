@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from rules.acceptance import Acceptance, parse_acceptance
 from rules.audits import Audits, parse_audits
-from rules.conditions import Condition, parse_condition
+from rules.conditions import Condition, Test, parse_condition, ready
 from rules.tree import Node
 
 IMAGE_CHECKS: Final = (
@@ -120,6 +120,11 @@ class ReviewRule:
     mode: str
     when: Condition
     reason: str
+    test: Test = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make the condition ready for testing."""
+        object.__setattr__(self, "test", ready(self.when))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Final
 
 from rules.colour import colour_defects
 from rules.composition import composition_defects, composition_score
-from rules.conditions import Facts, holds
+from rules.conditions import Facts
 from rules.findings import Numbers, cut_defects, failure_defects, file_defects, pixel_defects
 from rules.glyphs import glyph_defects
 from rules.logo import logo_defects, whole_logos
@@ -115,7 +115,7 @@ def _for_a_person(request: RenderRequest, ruleset: Ruleset) -> list[Defect]:
     return [
         Defect(mode=r.mode, check=r.check, value=1, threshold=0, evidence=r.reason, certain=False)
         for r in ruleset.thresholds.reviews
-        if holds(r.when, facts)
+        if r.test(facts)
     ]
 
 

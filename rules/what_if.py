@@ -7,8 +7,9 @@ from typing import Final
 
 from rules.changes import Changes, Side
 from rules.decide import Route, routed
+from rules.prompts import read_prompt
 from rules.ruleset import Ruleset
-from rules.sanity import Finding, examine
+from rules.sanity import Finding, examine_read
 from schemas.events import Job, PromptSubmitted
 
 REFUSED: Final = "refused"
@@ -53,12 +54,14 @@ class WhatIf:
     def take(self, event: PromptSubmitted) -> None:
         """Count one prompt."""
         job = event.job
-        finding = examine(job, self.former)
+        read = read_prompt(job)
+        finding = examine_read(read, self.former)
         former = _side(job, finding, self.former, self._covers[0])
         new = former
         if not self._same_routes:
-            again = finding if self._same_sanity else examine(job, self.new)
+            again = finding if self._same_sanity else examine_read(read, self.new)
             new = _side(job, again, self.new, self._covers[1])
+            new = former if new == former else new  # counted once
         self.changes.take(job.job_id, job.prompt, former, new)
 
 

@@ -1,20 +1,49 @@
-"""Which of many word lists a text may hold words of: a look that is cheap, and never wrong where it says none.
+"""Where words of many word lists may begin in a text: one look that is cheap, and never wrong where it says nowhere.
 
 A word list is one long alternation, which `re` tries at every place of a text; most prompts hold none of most lists. So
-the first word of each entry is looked for among the words of the text before any alternation is run.
+the words of the text are looked up once among the first words of all entries, and an alternation is tried only there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Final
+from functools import lru_cache
+from typing import Final, TypeAlias
 
+WordLists: TypeAlias = tuple[tuple[str, ...], ...]
+Places: TypeAlias = Sequence[int] | None
+"""Offsets at which an entry may begin, in order; None where every one must be tried."""
+ANYWHERE: Final[Places] = None
+RELATIVES: Final = frozenset("\u0130\u0131\u017f\u212a")
+"""All characters outside of ASCII that matching without case takes for one within: forms of i, s and k."""
 _TOKEN: Final = re.compile(r"\w+")
 _STEM: Final = 3
 """Letters by which beginnings of words are looked up; shorter ones are looked up whole."""
+
+
+class Words:
+    """The words of a text in small letters, and where each stands."""
+
+    __slots__ = ("_stems", "at", "has_relatives", "is_ascii")
+
+    def __init__(self, text: str) -> None:
+        self.is_ascii = text.isascii()
+        self.has_relatives = not self.is_ascii and not RELATIVES.isdisjoint(text)
+        self.at: dict[str, list[int]] = {}
+        self._stems: dict[int, dict[str, list[str]]] = {}
+        for match in _TOKEN.finditer(text.lower()):
+            self.at.setdefault(match.group(), []).append(match.start())
+
+    def stems(self, letters: int) -> Mapping[str, Sequence[str]]:
+        """The words by their first letters."""
+        found = self._stems.get(letters)
+        if found is None:
+            found = self._stems[letters] = {}
+            for word in self.at:
+                found.setdefault(word[:letters], []).append(word)
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,68 +52,64 @@ class WordStarts:
 
     whole: Lists by their first words.
     begun: Beginnings of words, each with its list, by their first letters; as many letters as `stems` says.
-    open: Lists that cannot be judged so: an entry begins with a sign, or holds more than ASCII.
+    open: Lists that cannot be judged so: an entry begins with a sign, or holds a relative of an ASCII letter.
+    foreign: Lists that can be judged so in texts of ASCII alone: an entry holds more than that.
     """
 
     lists: int
-    whole: dict[str, frozenset[int]]
+    whole: dict[str, tuple[int, ...]]
     begun: dict[str, tuple[tuple[str, int], ...]]
     stems: tuple[int, ...]
     open: frozenset[int]
+    foreign: frozenset[int]
 
-    def likely(self, text: str) -> Container[int]:
-        """Numbers of all lists that may have a word in the text, whatever its case.
+    def places(self, words: Words) -> Mapping[int, Places]:
+        """Where an entry of each list may begin, whatever its case; a list that is not there has none in the text."""
+        if words.has_relatives:
+            return dict.fromkeys(range(self.lists), ANYWHERE)
+        found: dict[int, list[int]] = {}
+        for word in self.whole.keys() & words.at.keys():
+            for number in self.whole[word]:
+                found.setdefault(number, []).extend(words.at[word])
+        for letters in self.stems:
+            for stem in self.begun.keys() & words.stems(letters):
+                for beginning, number in self.begun[stem]:
+                    for word in words.stems(letters)[stem]:
+                        if word.startswith(beginning):
+                            found.setdefault(number, []).extend(words.at[word])
+        for places in found.values():
+            places.sort()
+        anywhere = self.open if words.is_ascii else self.open | self.foreign
+        return {**found, **dict.fromkeys(anywhere, ANYWHERE)} if anywhere else found
 
-        Letters outside of ASCII have relatives that matching without case takes for the same (the Kelvin sign for k),
-        so a text that holds one may hold words of every list.
-        """
-        return _likely(self, text) if text.isascii() else range(self.lists)
 
+@lru_cache(maxsize=512)
+def word_starts(lists: WordLists) -> WordStarts:
+    """The index of some word lists, as `rules.lexicon` reads them: a star at the end stands for any ending.
 
-def word_starts(lists: Sequence[tuple[str, ...]]) -> WordStarts:
-    """The index of some word lists, as `rules.lexicon` reads them: a star at the end stands for any ending."""
+    The same lists give the same index, so that two rulesets which share them can share what was found.
+    """
     whole: dict[str, set[int]] = {}
-    begun: dict[str, list[tuple[str, int]]] = {}
+    begun: dict[str, set[tuple[str, int]]] = {}
     open_: set[int] = set()
+    foreign: set[int] = set()
     for number, words in enumerate(lists):
         for word in words:
             stem = word.removesuffix("*").strip().lower()
             first = _TOKEN.match(stem)
-            if first is None or not word.isascii():
+            if first is None or not RELATIVES.isdisjoint(word):
                 open_.add(number)
+            elif not word.isascii():
+                foreign.add(number)
             elif word.endswith("*") and first.group() == stem:
-                begun.setdefault(stem[:_STEM], []).append((stem, number))
+                begun.setdefault(stem[:_STEM], set()).add((stem, number))
             else:
                 whole.setdefault(first.group(), set()).add(number)
     return WordStarts(
         lists=len(lists),
-        whole={w: frozenset(n) for w, n in whole.items()},
-        begun={stem: tuple(found) for stem, found in begun.items()},
+        whole={w: tuple(sorted(n)) for w, n in whole.items()},
+        begun={stem: tuple(sorted(found)) for stem, found in begun.items()},
         stems=tuple(sorted({len(stem) for stem in begun})),
         open=frozenset(open_),
+        foreign=frozenset(foreign),
     )
-
-
-@cache
-def one_list(words: tuple[str, ...]) -> WordStarts:
-    """The index of a single list, which is number 0."""
-    return word_starts([words])
-
-
-@lru_cache(maxsize=64)
-def _tokens(text: str) -> frozenset[str]:
-    return frozenset(_TOKEN.findall(text.lower()))
-
-
-@lru_cache(maxsize=256)
-def _likely(starts: WordStarts, text: str) -> frozenset[int]:
-    tokens = _tokens(text)
-    found = set(starts.open)
-    for word in starts.whole.keys() & tokens:
-        found |= starts.whole[word]
-    for letters in starts.stems:
-        for token in tokens:
-            for beginning, number in starts.begun.get(token[:letters], ()):
-                if token.startswith(beginning):
-                    found.add(number)
-    return frozenset(found)

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from rules.conditions import NUMBER_FIELDS, All, Always, AnyOf, Bounded, Condition, Facts, HasTag, IsOneOf, Not, holds
+from rules.conditions import NUMBER_FIELDS, All, Always, AnyOf, Bounded, Condition, Facts, HasTag, IsOneOf, Not, ready
 from rules.decide import on_inspected, on_prompt, on_rejected
 from rules.files import MEDIA
 from rules.folding import Fold, fold
@@ -287,10 +287,10 @@ def test_the_search_for_a_witness_is_sound_and_complete(
 ):
     found = witness(wanted, earlier)
     if found is not None:
-        assert holds(wanted, found)
-        assert not any(holds(e, found) for e in earlier)
+        assert ready(wanted)(found)
+        assert not any(ready(e)(found) for e in earlier)
     else:
-        assert not any(holds(wanted, f) and not any(holds(e, f) for e in earlier) for f in tries)
+        assert not any(ready(wanted)(f) and not any(ready(e)(f) for e in earlier) for f in tries)
 
 
 def _as_yaml(condition: Condition) -> object:
@@ -340,7 +340,7 @@ def test_a_ruleset_that_loads_has_no_unreachable_rule(conditions: list[Condition
     for name in by_name:
         assert shadow(by_name, name) == ()
     for facts in tries:
-        assert holds(loaded.routing.choose(facts).when, facts)
+        assert loaded.routing.choose(facts).test(facts)
     assert from_document(loaded.document) == loaded
 
 

@@ -1,15 +1,19 @@
-"""The cheap look before a word list is run never hides a word that the list itself would find."""
+"""The cheap look before a word list is run never hides a word that the list itself would find, nor adds one."""
 
 from __future__ import annotations
+
+import re
+import sys
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rules.lexicon import _pattern  # pyright: ignore[reportPrivateUsage] - the very pattern that is spared
-from rules.word_starts import one_list, word_starts
+from rules.word_lists import find_words, matches, pattern, word_finder
+from rules.word_starts import RELATIVES, Words, word_starts
 from tests.unit.rules import samples
 
-LISTS = tuple(t.words for t in samples.ruleset().lexicon.tags)
+TAGS = samples.ruleset().lexicon.tags
+LISTS = (*(t.words for t in TAGS), samples.ruleset().lexicon.trademarks, ("@home", "tent"))
 PIECES = st.sampled_from([
     *(w.replace("*", "ing") for words in LISTS for w in words), " ", "-", "'", "’", ", ", "S", "\u017f", "\u212a", "é",
     "_", "3", "\n",
@@ -18,24 +22,47 @@ PIECES = st.sampled_from([
 
 @given(st.lists(PIECES, max_size=6).map("".join).flatmap(lambda t: st.sampled_from([t, t.upper(), t.title()])))
 @example("")
-def test_what_is_found_was_likely(text: str) -> None:
-    index = word_starts(LISTS)
+@example("\u212aid gloves, a \u017fign, m\u0130n\u0131mal caf\u00e9, Pok\u00c9mon, l'homme \u201cman\u201d")
+def test_all_that_an_alternation_finds_anywhere_begins_at_the_places(text: str) -> None:
+    places = word_starts(LISTS).places(Words(text))
     for number, words in enumerate(LISTS):
-        if _pattern(words).search(text):
-            assert number in index.likely(text)
-            assert 0 in one_list(words).likely(text)
+        found = [m.span() for m in pattern(words).finditer(text)]
+        assert list(matches(pattern(words), text, places.get(number, ()))) == found
+        assert [*find_words(words, text)] == found
+
+
+@given(st.lists(PIECES, max_size=8).map("".join))
+def test_exceptions_and_negations_are_the_same_at_the_places(text: str) -> None:
+    places = word_starts(tuple(words for t in TAGS for words in (t.words, t.exceptions))).places(Words(text))
+    for number, tag in enumerate(TAGS):
+        finder = word_finder(tag.words, tag.exceptions, negatable=tag.negatable)
+        assert finder is tag.finder
+        known = (places.get(2 * number, ()), places.get(2 * number + 1, ()))
+        assert list(finder.find(text, *known)) == list(tag.find(text))
+
+
+def test_no_other_character_passes_for_a_letter_of_ascii() -> None:
+    others = "".join(chr(c) for c in range(128, sys.maxunicode + 1) if not 0xD800 <= c < 0xE000)
+    letters = "".join(chr(c) for c in range(128))
+    assert frozenset(re.findall(f"[{re.escape(letters)}]", others, re.IGNORECASE)) == RELATIVES
+    assert {c for c in others if len(c.lower()) != 1 or c.lower().isascii()} <= RELATIVES
 
 
 def test_most_lists_are_spared_in_a_plain_prompt() -> None:
-    index = samples.ruleset().lexicon.starts
-    text = "a red tent in a green valley, morning light, photograph"
-    assert sum(n in index.likely(text) for n in range(len(LISTS))) <= len(LISTS) // 4
+    starts = samples.ruleset().lexicon.starts
+    assert len(starts.places(Words("a red tent in a green valley, morning light, photograph"))) <= len(TAGS) // 4
 
 
 def test_lists_that_cannot_be_judged_are_always_run() -> None:
-    assert 0 in one_list(("@home",)).likely("nothing")
-    assert 0 in one_list(("café",)).likely("nothing")
-    assert 0 in one_list(("tent",)).likely("ténèbres")
-    assert 0 not in one_list(("tent", "camp*")).likely("a lamp")
-    assert 0 in one_list(("tent", "camp *")).likely("no CAMP")
-    assert 0 in one_list(("camp*",)).likely("Camping")
+    def judged(entry: str, text: str) -> object:
+        return word_starts(((entry,),)).places(Words(text)).get(0, "spared")
+
+    assert judged("@home", "nothing") is None
+    assert judged("\u212aid", "nothing") is None
+    assert judged("café", "nothing") == "spared"
+    assert judged("café", "néant") is None
+    assert judged("tent", "ténèbres") == "spared"
+    assert judged("tent", "a \u212aarst") is None
+    assert judged("camp*", "a lamp") == "spared"
+    assert judged("camp *", "no CAMP, no camping") == [3, 12]
+    assert judged("camp*", "Camping") == [0]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rules.rollout import Action, Decision, followed, parse_guard, plan, started
-from rules.rollout_decision import HARD_EVENTS, Figures, FirstVerdict, decide
+from rules.rollout_decision import HARD_EVENTS, OVERDUE_SHARE, Figures, FirstVerdict, Unseen, decide
 from schemas.events import Arm, RolloutChanged, RolloutState
 
 GUARDS = ("artifact-rate:+2pp", "p95:+20%", "corrupt-bytes:1%")
@@ -70,6 +70,52 @@ def test_a_record_without_a_minimum_does_not_advance_on_nothing():
     feed(figures, Arm.CANDIDATE, 19)
     feed(figures, Arm.STABLE, 300)
     assert decide(of, figures).action is Action.HOLD
+
+
+def late(candidate: int, stable: int = 0, *, of: int = 200, unstored: int = 0) -> Unseen:
+    return Unseen(
+        routed={"candidate": of, "stable": of}, overdue={"candidate": candidate, "stable": stable}, unstored=unstored
+    )
+
+
+def test_jobs_that_hang_are_told_while_it_waits_for_verdicts():
+    of = rollout()
+    held = decide(of, Figures(of), late(37, 1))
+    assert held.reason == (
+        "at 10 %: 0 of 100 verdicts of the candidate arm;"
+        " 37 jobs of the candidate have no verdict after 5 minutes (stable arm: 1)"
+    )
+    assert (held.numbers["candidate.overdue"], held.numbers["stable.overdue"]) == (37, 1)
+    assert "candidate.overdue" not in decide(of, Figures(of), late(0)).numbers
+
+
+def test_a_stage_does_not_end_while_the_candidates_jobs_hang():
+    of = rollout()
+    figures = Figures(of)
+    feed(figures, Arm.CANDIDATE, 100)
+    feed(figures, Arm.STABLE, 100)
+    most = round(OVERDUE_SHARE * 200)
+    held = decide(of, figures, late(most + 1))
+    assert (held.action, "have no verdict" in held.reason) == (Action.HOLD, True)
+    assert decide(of, figures, late(most)).action is Action.ADVANCE
+    assert decide(of, figures, late(HARD_EVENTS - 1, of=50)).action is Action.ADVANCE
+    everybody_waits = late(40, 40)
+    assert decide(of, figures, everybody_waits).action is Action.ADVANCE
+    assert decide(of, figures, Unseen()).action is Action.ADVANCE
+
+
+def test_a_stage_does_not_end_on_stale_verdicts_but_an_alarm_waits_for_nothing():
+    of = rollout("corrupt-bytes:1%")
+    figures = Figures(of)
+    feed(figures, Arm.CANDIDATE, 100)
+    feed(figures, Arm.STABLE, 100)
+    held = decide(of, figures, late(0, unstored=12))
+    assert (held.action, held.numbers["audit.unstored"]) == (Action.HOLD, 12)
+    assert held.reason == "at 10 %: the audit has not stored 12 records that were there"
+    both = decide(of, figures, late(9, unstored=12)).reason
+    assert both.index("9 jobs of the candidate") < both.index("12 records")
+    feed(figures, Arm.CANDIDATE, 20, modes=["corrupt-bytes"])
+    assert decide(of, figures, late(9, unstored=12)).action is Action.ROLL_BACK
 
 
 def test_a_sound_candidate_passes_all_stages():

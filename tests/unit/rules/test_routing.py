@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rules.conditions import All, Always, AnyOf, Bounded, Condition, Facts, HasTag, IsOneOf, Not, holds
+from rules.conditions import All, Always, AnyOf, Bounded, Condition, Facts, HasTag, IsOneOf, Not, ready
 from rules.reach import OTHER, shadow, witness
 from rules.ruleset import load_ruleset
 from schemas.events import Box, Edit, FileRef, FileRole, ImageFormat, Job, Lane, Preset
@@ -39,7 +39,7 @@ def facts(*tags: str, lane: str = "critical", pixels: float = 1e6) -> Facts:
     ],
 )
 def test_conditions(condition: Condition, truth: bool):
-    assert holds(condition, facts("people")) is truth
+    assert ready(condition)(facts("people")) is truth
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_reach(wanted: Condition, earlier: list[Condition], reachable: bool):
     found = witness(wanted, earlier)
     assert (found is not None) is reachable
     if found is not None:
-        assert holds(wanted, found)
-        assert not any(holds(e, found) for e in earlier)
+        assert ready(wanted)(found)
+        assert not any(ready(e)(found) for e in earlier)
 
 
 def test_a_name_that_no_rule_mentions_is_tried():

@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from rules.changes import NAMES_MAX, OTHER, SAMPLE, Changes, Group, Side
 from rules.decide import on_prompt
+from rules.prompts import read_prompt
 from rules.rejudge import Rejudge
 from rules.ruleset import Ruleset, load_ruleset
+from rules.sanity import examine, examine_read
 from rules.what_if import REFUSED, WhatIf, covers
 from schemas import ids
 from schemas.events import ImageInspected, RenderRequested
@@ -31,6 +33,16 @@ def test_the_same_routes_change_nothing() -> None:
         assert (changes.jobs, changes.whole.changed, changes.sample) == (len(PROMPTS), 0, [])
         assert sum(changes.moves.values()) == len(PROMPTS)
         assert all(former == later for former, later in changes.moves)
+
+
+def test_a_prompt_read_once_is_to_each_ruleset_what_it_is_alone() -> None:
+    other = load_ruleset(samples.changed("sanity.yml", "layout:\n    risk: low", "layout:\n    risk: high"))
+    asked = (*PROMPTS, "menu board, no people “MENU”", "a barista\u200b and a n\u043ede “layout”, never hands")
+    for n, prompt in enumerate(asked):
+        job = samples.job(prompt, key=str(n), required_text=("MENU", "heil hitler"))
+        read = read_prompt(job)
+        for rules in (samples.ruleset(), other, samples.ruleset()):
+            assert examine_read(read, rules) == examine(job, rules)
 
 
 def test_each_side_is_what_the_stage_would_decide() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rules.characters import bidi, composed, hidden, mixed_words, skeleton, without_hidden
-from rules.lexicon import TagWords, find_words
+from rules.lexicon import TagWords
 from rules.personal import find_personal, iban, luhn
+from rules.word_lists import find_words
 from schemas.events import Risk
 
 

@@ -1,0 +1,89 @@
+"""A job's words as they stand, whatever the rules say of them: read once, however many rulesets look at it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from rules.characters import View, composed, skeleton
+from rules.personal import PersonalData, find_personal
+from rules.quotes import Quoted, find_quotes
+from rules.word_lists import WordFinder
+from rules.word_starts import Places, Words, WordStarts
+from schemas.events import Job, Tag
+
+Spans: TypeAlias = tuple[tuple[int, int], ...]
+TagKey: TypeAlias = tuple[str, int, int, str]
+"""A tag's name, start, end and evidence."""
+
+
+class Look:
+    """One view of the prompt, with and without what is quoted. What was found is kept as long as the object."""
+
+    __slots__ = ("_found", "_places", "bare", "view", "words")
+
+    def __init__(self, view: View, quoted: Quoted) -> None:
+        self.view = view
+        self.bare = _bare(view, quoted)
+        """The view with the words of quotations blanked out: a poster that says PEOPLE shows none."""
+        self.words = Words(view.text)
+        self._places: dict[WordStarts, Mapping[int, Places]] = {}
+        self._found: dict[tuple[WordFinder, str], Spans] = {}
+
+    def places(self, starts: WordStarts) -> Mapping[int, Places]:
+        """Where words of some lists may begin, in quotations too: these stand apart from the words about them."""
+        found = self._places.get(starts)
+        if found is None:
+            found = self._places[starts] = starts.places(self.words)
+        return found
+
+    def find(self, finder: WordFinder, text: str, places: Places, spared: Places) -> Spans:
+        """What a list finds in the view or in what is bare of quotations; `places`, `spared` as WordFinder.find."""
+        found = self._found.get((finder, text))
+        if found is None:
+            found = self._found[finder, text] = tuple(finder.find(text, places, spared))
+        return found
+
+
+@dataclass(slots=True)
+class ReadPrompt:
+    """What a job's prompt and required texts hold."""
+
+    job: Job
+    quoted: Quoted
+    personal: tuple[PersonalData, ...]
+    plain: Look
+    disguised: Look
+    """Letters of other scripts as the Latin ones that they look like: what refuses a prompt is looked for here."""
+    required: tuple[tuple[View, View], ...]
+    """Each required text, plain and disguised."""
+    tags: dict[TagKey, Tag] = field(default_factory=dict[TagKey, Tag])
+    """Tags given so far."""
+
+
+def read_prompt(job: Job) -> ReadPrompt:
+    """Read a job's words."""
+    prompt = job.prompt
+    quoted = find_quotes(prompt)
+    plain = Look(composed(prompt), quoted)
+    other = plain.view if prompt.isascii() else skeleton(prompt)
+    return ReadPrompt(
+        job=job,
+        quoted=quoted,
+        personal=tuple(find_personal(prompt)),
+        plain=plain,
+        disguised=plain if other.text == plain.view.text else Look(other, quoted),
+        required=tuple((composed(t), skeleton(t)) for t in job.required_text),
+    )
+
+
+def _bare(view: View, quoted: Quoted) -> str:
+    if not quoted.quotes:
+        return view.text
+    letters = list(view.text)
+    for quote in quoted.quotes:
+        start, end = bisect_left(view.starts, quote.start), bisect_left(view.starts, quote.end)
+        letters[start:end] = "\x00" * (end - start)
+    return "".join(letters)

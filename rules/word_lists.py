@@ -1,0 +1,100 @@
+"""Word lists made ready for searching: what they find, what is spared, and what a negation before it undoes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from rules.word_starts import ANYWHERE, Places, Words, word_starts
+
+READY_MAX: Final = 2_048
+"""Lists kept ready: those of the rulesets in use and their brands, many times over."""
+BEFORE: Final = 80
+"""Letters in which a negation is looked for."""
+_NEGATION: Final = re.compile(
+    r"(?:\b(?:no|without|not|never|avoid|exclude|excluding|minus|zero|sans|free\s+(?:of|from))"
+    r"(?:\s+(?:any|a|an|the|visible|real|actual|recognisable|recognizable|human|other))*"
+    r"(?:\s+[\w-]+(?:\s+(?:or|nor)|,(?=\s*(?:[\w-]+,\s*)*[\w-]+\s+(?:or|nor)\b)))*"
+    r"|\bnon)[\s-]+$",
+    re.IGNORECASE,
+)
+"""Right before a word: it is said that the thing is not to be seen."""
+_NEGATING: Final = re.compile(r"\b(?:n(?:o|ever)|without|avoid|exclud|minus|zero|sans|free)", re.IGNORECASE)
+"""Every negation holds one of these; the pattern above is slow, and most prompts negate nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordFinder:
+    """One list ready for searching; the same list gives the same finder, so it may stand for what it found."""
+
+    words: re.Pattern[str]
+    spared: re.Pattern[str] | None
+    negatable: bool
+
+    def find(self, text: str, places: Places = ANYWHERE, spared: Places = ANYWHERE) -> Iterator[tuple[int, int]]:
+        """Spans of the words in a text, but for exceptions and for what is negated.
+
+        `places` and `spared` say where words and exceptions may begin, as `WordStarts.places` found it.
+        """
+        exceptions: list[tuple[int, int]] | None = None
+        for start, end in matches(self.words, text, places):
+            if self.spared is not None:
+                if exceptions is None:
+                    exceptions = list(matches(self.spared, text, spared))
+                if any(a < end and start < b for a, b in exceptions):
+                    continue
+            if self.negatable and _is_negated(text, start):
+                continue
+            yield start, end
+
+
+@lru_cache(maxsize=READY_MAX)
+def word_finder(words: tuple[str, ...], exceptions: tuple[str, ...] = (), *, negatable: bool = False) -> WordFinder:
+    """The finder of a list. It finds whole words, in any case."""
+    return WordFinder(pattern(words), pattern(exceptions) if exceptions else None, negatable)
+
+
+def find_words(words: tuple[str, ...], text: str) -> Iterator[tuple[int, int]]:
+    """Spans of any of the words in a text, whole words only, in any case."""
+    return find_among(words, text, Words(text)) if words else iter(())
+
+
+def find_among(words: tuple[str, ...], text: str, known: Words) -> Iterator[tuple[int, int]]:
+    """As find_words, where the words of the text are known."""
+    if words and 0 in (places := word_starts((words,)).places(known)):
+        yield from word_finder(words).find(text, places[0])
+
+
+def matches(compiled: re.Pattern[str], text: str, places: Places) -> Iterator[tuple[int, int]]:
+    """Spans that `finditer` gives, where no match begins anywhere but at `places`."""
+    if places is None:
+        for match in compiled.finditer(text):
+            yield match.span()
+        return
+    end = 0
+    for place in places:
+        if place >= end and (match := compiled.match(text, place)):
+            end = match.end()
+            yield place, end
+
+
+def pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    """The alternation of a list: the longest entry first."""
+    return re.compile(
+        rf"(?<!\w)(?:{'|'.join(_word(w) for w in sorted(words, key=len, reverse=True))})(?!\w)", re.IGNORECASE
+    )
+
+
+def _word(word: str) -> str:
+    """A space stands for blanks or hyphens, a star at the end for any ending, an apostrophe for both kinds."""
+    stem = word.removesuffix("*")
+    body = r"[\s-]+".join(re.escape(p).replace("'", "['’]") for p in stem.split())
+    return body + (r"\w*" if stem != word else "")
+
+
+def _is_negated(text: str, start: int) -> bool:
+    first = max(0, start - BEFORE)
+    return _NEGATING.search(text, first, start) is not None and _NEGATION.search(text, first, start) is not None
