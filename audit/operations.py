@@ -1,4 +1,4 @@
-"""Rows of what operators do: recalls, holds, recoveries, replays, roll-outs, and which ruleset decides."""
+"""Rows of what operators do: recalls, holds, recoveries, replays, roll-outs, shares, and which ruleset decides."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from schemas.events import (
     ReplayState,
     RolloutChanged,
     RulesetActivated,
+    ShareChanged,
 )
 
-Operation: TypeAlias = HoldChanged | RecoveryChanged | ReplayChanged | RolloutChanged | RulesetActivated
+Operation: TypeAlias = HoldChanged | RecoveryChanged | ReplayChanged | RolloutChanged | RulesetActivated | ShareChanged
 
 
 def recall_of(event: AssetRecalled) -> RecallRow:
@@ -59,6 +60,10 @@ def operation_of(event: Operation) -> OperationRow | None:
             step, numbers = f"{event.state.value} at {event.percent} %", event.numbers
         case RulesetActivated():
             kind, subject, step = "ruleset", event.ruleset_id, "activated"
+        case ShareChanged():
+            kind, subject, why = "share", event.share_id, event.why
+            step = f"{'shared' if event.active else 'revoked'}: {event.title}"
+            numbers = {"jobs": float(len(event.job_ids)), "bytes": float(event.size_bytes)}
     return OperationRow(
         event_id=event.event_id,
         kind=kind,

@@ -51,6 +51,7 @@ from schemas.events import (
     ReviewRequested,
     RolloutChanged,
     RulesetActivated,
+    ShareChanged,
     TouchUpReported,
 )
 
@@ -135,7 +136,7 @@ class Projected:
                 self._operation(event)
             case AssetRecalled():
                 self.recalls[event.event_id] = recall_of(event)
-            case HoldChanged() | RecoveryChanged() | ReplayChanged() | RulesetActivated():
+            case HoldChanged() | RecoveryChanged() | ReplayChanged() | RulesetActivated() | ShareChanged():
                 self._operation(event)
             case _:
                 pass  # documents of rulesets and keys seen are in the ledger alone

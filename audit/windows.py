@@ -118,3 +118,9 @@ def hands(conn: psycopg.Connection, window: Window) -> Hands:
 def operations(conn: psycopg.Connection, window: Window) -> tuple[Operation, ...]:
     """What operators did, the newest 200."""
     return _many(conn, Operation, statement("window_operations"), window, limit=OPERATIONS_MAX)
+
+
+def share_history(conn: psycopg.Connection, share_id: str, *, limit: int, skip: int) -> tuple[Operation, ...]:
+    """Who shared a page and who took it back, the newest first. `share_id` may be how it begins; empty for all."""
+    with conn.cursor(row_factory=class_row(Operation)) as cursor:
+        return tuple(cursor.execute(statement("share_history"), {"share_id": share_id, "limit": limit, "skip": skip}))

@@ -83,7 +83,7 @@ CREATE INDEX recalls_job ON recalls (job_id);
 -- What operators did, in words for those who ask later why the figures moved.
 CREATE TABLE operations (
     event_id uuid   PRIMARY KEY,
-    kind     text   NOT NULL CHECK (kind IN ('hold', 'recovery', 'replay', 'rollout', 'ruleset')),
+    kind     text   NOT NULL CHECK (kind IN ('hold', 'recovery', 'replay', 'rollout', 'ruleset', 'share')),
     subject  text   NOT NULL,
     step     text   NOT NULL,
     numbers  jsonb  NOT NULL,
@@ -93,6 +93,7 @@ CREATE TABLE operations (
 );
 
 CREATE INDEX operations_time ON operations (at_ms);
+CREATE INDEX operations_shares ON operations (at_ms) WHERE kind = 'share';
 
 -- What a report asks of a window of time.
 ALTER TABLE attempts ADD COLUMN tags jsonb NOT NULL DEFAULT '[]';

@@ -8,7 +8,15 @@ import pytest
 
 from audit.operations import operation_of
 from rules.replay_plan import Asked, Span, plan_of
-from schemas.events import Preset, ReplayChanged, ReplayPosition, ReplayState, RolloutChanged, RolloutState
+from schemas.events import (
+    Preset,
+    ReplayChanged,
+    ReplayPosition,
+    ReplayState,
+    RolloutChanged,
+    RolloutState,
+    ShareChanged,
+)
 from schemas.ids import event_id
 from tests.stories import START_MS
 from tests.unit.rules.test_replay_plan import plan
@@ -59,11 +67,32 @@ def test_a_replay_begins_and_ends(change: ReplayChanged, step: str | None):
 def test_a_roll_out_says_at_which_share_it_stands_and_why():
     row = operation_of(
         RolloutChanged(
-            event_id=event_id("o", "test"), at_ms=START_MS, rollout_id="o", state=RolloutState.ROLLED_BACK,
-            stable_ruleset_id="0" * 64, candidate_ruleset_id="1" * 64, percent=25, numbers={"p": 0.01},
-            reason="worse", who="controller",
-        )  # fmt: skip
+            event_id=event_id("o", "test"),
+            at_ms=START_MS,
+            rollout_id="o",
+            state=RolloutState.ROLLED_BACK,
+            stable_ruleset_id="0" * 64,
+            candidate_ruleset_id="1" * 64,
+            percent=25,
+            numbers={"p": 0.01},
+            reason="worse",
+            who="controller",
+        )
     )
     assert row is not None
     assert (row.kind, row.subject, row.step) == ("rollout", "o", "rolled_back at 25 %")
     assert (row.why, row.numbers) == ("worse", {"p": 0.01})
+
+
+@pytest.mark.parametrize(("active", "step"), [(True, "shared: For you"), (False, "revoked: For you")])
+def test_whoever_shares_or_revokes_a_page_is_kept(active: bool, step: str):
+    change = ShareChanged(
+        event_id=event_id("s", step), at_ms=START_MS, share_id="ab" * 32, title="For you", size_bytes=900,
+        job_ids=("j1", "j2"), active=active, who="ann", why="asked for it",
+    )  # fmt: skip
+    row = operation_of(change)
+    assert row is not None
+    assert (row.kind, row.subject, row.step, row.who, row.why, row.at_ms) == (
+        "share", change.share_id, step, "ann", "asked for it", START_MS,
+    )  # fmt: skip
+    assert row.numbers == {"jobs": 2, "bytes": 900}
