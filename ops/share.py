@@ -1,31 +1,22 @@
-"""Shares: pages that stand alone, published under the hash of their bytes, listed, and taken back.
-
-The page is in the store before the record that names it. It goes before the record that takes it back: where that is
-interrupted, the page is gone already, and the same command says so to the topic afterwards.
-"""
+"""What is shared: the page of one picture or of one comparison, out of what the audit and the store hold of it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 import psycopg
 
 from audit.trace import Step, trace
-from broker import clients
-from broker.settings import Settings
 from ops import compare_view, share_page
 from ops.compare import compare, rows, targets_of
 from ops.labels import find_asset
 from ops.share_page import Picture
-from ops.whole_topic import whole_topic_events
+from ops.share_topic import Page
 from rules.modes import FailureMode
-from schemas import ids
-from schemas.catalogue import SHARES
 from schemas.codec import Codec
-from schemas.errors import BadConfig, Poison, Transient
+from schemas.errors import BadConfig
 from schemas.events import (
     AssetApproved,
     AssetHeld,
@@ -35,19 +26,11 @@ from schemas.events import (
     ImageInspected,
     Inspection,
     ReviewRequested,
-    ShareChanged,
 )
-from schemas.registry import codec_for
-from store import shares
 from store.artifacts import ArtifactStore
 from workers.checks.decode import media_type_of
 
-STAGE: Final = "ops"
-WRITE_S: Final = 30.0
-SHARE_ID: Final = re.compile(r"[0-9a-f]{8,64}")
 ASSET: Final = re.compile(r"[0-9a-f]{8,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:/[0-9a-f]{8,64})?")
-MAX_PAGE_BYTES: Final = 64 * 1024 * 1024
-"""A browser takes longer to show a larger one than anybody waits."""
 MAX_JOBS: Final = 60
 FOOT: Final = (
     "This page holds all that it shows: it loads nothing and runs nothing. It was published under the SHA-256 of its"
@@ -55,19 +38,6 @@ FOOT: Final = (
     " picture itself stands below it."
 )
 Verdict = AssetApproved | AssetRejected | ReviewRequested | AssetHeld
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """A page to be shared: its title, its bytes, and the jobs that it shows."""
-
-    title: str
-    data: bytes
-    job_ids: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if len(self.data) > MAX_PAGE_BYTES:
-            raise BadConfig(f"the page has {len(self.data)} bytes, at most {MAX_PAGE_BYTES} are shared")
 
 
 def is_asset(target: str) -> bool:
@@ -79,15 +49,18 @@ def asset_page(
     conn: psycopg.Connection, store: ArtifactStore, codec: Codec, modes: Mapping[str, FailureMode], target: str, *,
     title: str = "", any_verdict: bool = False,
 ) -> Page:  # fmt: skip
-    """The page of one asset. Raises BadConfig where it is unknown, was not accepted, or was recalled.
+    """The page of one asset; of a job, the one that was delivered last, and else the one that was judged last.
 
+    Raises BadConfig where it is unknown, was not accepted, or was recalled.
     `any_verdict` shares it all the same; the page says so then. Raises Poison where the store has lost it.
     """
     asset = find_asset(conn, target)
-    picture = _picture(trace(conn, asset.job_id, codec), asset.asset_sha256, store)
+    steps = trace(conn, asset.job_id, codec)
+    sha256 = (delivered(steps) if target == asset.job_id else None) or asset.asset_sha256
+    picture = _picture(steps, sha256, store)
     if not picture.sound and not any_verdict:
         raise BadConfig(
-            f"asset {asset.asset_sha256[:16]}… may not go out: {picture.standing.lower()}",
+            f"asset {sha256[:16]}… may not go out: {picture.standing.lower()}",
             mend="say --any-verdict to share it with a warning",
         )
     made = share_page.html(picture, modes, title=title).encode()
@@ -106,6 +79,21 @@ def comparison_page(
     subtitle = "Each job as it was rendered at first, and as it was rendered again."
     made = compare_view.html(found, store, names, title=title, subtitle=subtitle, foot=FOOT)
     return Page(title=title, data=made.encode(), job_ids=tuple(row.job_id for row in found.rows))
+
+
+def delivered(steps: Sequence[Step]) -> str | None:
+    """The asset that was accepted last and not taken back: what people have of a job, whatever a replay tried since."""
+    found: dict[str, None] = {}
+    for step in steps:
+        match step.event:
+            case AssetApproved() as event if event.rendering.asset is not None:
+                found.pop(event.rendering.asset.sha256, None)
+                found[event.rendering.asset.sha256] = None
+            case AssetRecalled() as event:
+                found.pop(event.asset_sha256, None)
+            case _:
+                pass
+    return next(reversed(found), None)
 
 
 def _picture(steps: Sequence[Step], sha256: str, store: ArtifactStore) -> Picture:
@@ -167,96 +155,3 @@ def standing(verdict: Verdict) -> str:
             return "Waiting for a person to decide"
         case AssetHeld():
             return "Held back"
-
-
-def current(settings: Settings) -> tuple[ShareChanged, ...]:
-    """The newest change of every share, the latest first. Raises Transient, BadConfig."""
-    newest: dict[str, ShareChanged] = {}
-    for event in whole_topic_events(settings, SHARES, codec_for(settings.schema_registry_url)):
-        if isinstance(event, ShareChanged):
-            newest[event.share_id] = event
-    return tuple(sorted(newest.values(), key=lambda s: (-s.at_ms, s.share_id)))
-
-
-def find(known: Sequence[ShareChanged], share_id: str) -> ShareChanged:
-    """The share of an id, or of how one begins (8 digits or more). Raises BadConfig where it is none or several."""
-    if not SHARE_ID.fullmatch(share_id):
-        raise BadConfig(f"{share_id[:80]!r} is no id of a share", mend="`presscheck share list` tells them")
-    found = [s for s in known if s.share_id.startswith(share_id)]
-    if len(found) != 1:
-        what = "there is no share" if not found else f"{len(found)} shares begin with"
-        raise BadConfig(f"{what} {share_id}", mend="`presscheck share list --all` tells them")
-    return found[0]
-
-
-def publish(
-    settings: Settings, store: ArtifactStore, page: Page, *, who: str, why: str, at_ms: int
-) -> tuple[ShareChanged, bool]:
-    """Store the page, then say so on the topic. False where the very same page is shared already.
-
-    A page that was revoked is shared anew under its old address. Raises Poison for words out of bounds, Transient,
-    Fatal as store and broker do.
-    """
-    share_id = shares.id_of(page.data)
-    change = ShareChanged(
-        event_id=ids.event_id(share_id, STAGE, f"shared {at_ms}"),
-        at_ms=at_ms,
-        share_id=share_id,
-        title=page.title[:300],
-        size_bytes=len(page.data),
-        job_ids=page.job_ids,
-        active=True,
-        who=who,
-        why=why,
-    )
-    former = next((s for s in current(settings) if s.share_id == share_id), None)
-    shares.put(store, page.data)
-    if former is not None and former.active:
-        return former, False
-    _announce(settings, change)
-    return change, True
-
-
-def revoke(
-    settings: Settings, store: ArtifactStore, share_id: str, *, who: str, why: str, at_ms: int
-) -> tuple[ShareChanged, bool]:
-    """Remove the page, then say so on the topic. False where it was revoked before.
-
-    Raises BadConfig where there is no such share, Transient and Fatal as store and broker do.
-    """
-    former = find(current(settings), share_id)
-    shares.remove(store, former.share_id)
-    if not former.active:
-        return former, False
-    change = replace(
-        former,
-        event_id=ids.event_id(former.share_id, STAGE, f"revoked {at_ms}"),
-        at_ms=at_ms,
-        active=False,
-        who=who,
-        why=why,
-    )
-    _announce(settings, change)
-    return change, True
-
-
-def fetch(settings: Settings, store: ArtifactStore, share_id: str) -> tuple[ShareChanged, bytes]:
-    """A share and its page. Raises BadConfig where it is unknown, Poison where it was revoked, is gone or damaged."""
-    share = find(current(settings), share_id)
-    data = shares.get(store, share.share_id)
-    if data is None:
-        raise Poison(f"the share {share.share_id} {'is gone from the store' if share.active else 'was revoked'}")
-    return share, data
-
-
-def _announce(settings: Settings, change: ShareChanged) -> None:
-    producer = clients.producer(settings)
-    failed: list[str] = []
-    producer.produce(
-        SHARES,
-        key=change.share_id.encode(),
-        value=codec_for(settings.schema_registry_url).encode(change),
-        on_delivery=lambda error, _: failed.append(error.str()) if error is not None else None,
-    )
-    if producer.flush(WRITE_S) or failed:
-        raise Transient(f"the share was not taken: {failed[0] if failed else f'no answer in {WRITE_S:g} s'}; try again")

@@ -13,7 +13,8 @@ import psutil
 import typer
 from typer.core import TyperGroup
 
-from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table
+from broker.settings import Settings
+from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table, writable
 from ops.rulesets import read_config
 from ops.running import running_stack
 from schemas.events import ShareChanged
@@ -39,8 +40,9 @@ app = typer.Typer(
     cls=Shares,
     add_completion=False,
     no_args_is_help=True,
-    help="`presscheck share ASSET` makes one page of a picture, under an address for good; a replay makes one of a"
-    " comparison. The commands below list shares, fetch them and take them back.",
+    help="One page for people outside: of a picture (`presscheck share ASSET`) or of a comparison"
+    " (`presscheck share REPLAY`), under an address for good. The commands below list shares, show them and take them"
+    " back.",
 )
 
 WhoOption = Annotated[str | None, typer.Option("--who", help="Who does it (default: the user of this process).")]
@@ -73,10 +75,12 @@ def make(
     The page holds the picture, prompt, provenance, content credentials and
     checks: no ids of jobs, no paths, hosts or settings, nobody's name. It
     stays until it is revoked.
+
+    Example: presscheck share 5af0f0b4dcba --title "Spring poster"
     """
     from audit.migrate import connect
     from audit.statements import statement
-    from ops import share
+    from ops import share, share_topic
     from schemas.registry import codec_for
 
     settings = running_stack(state)
@@ -90,12 +94,17 @@ def make(
             page = share.asset_page(conn, store, codec, modes, targets[0], title=title, any_verdict=any_verdict)
         else:
             page = share.comparison_page(conn, store, modes, targets, title=title, limit=limit, first=first)
-    change, new = share.publish(settings, store, page, who=who or _user(), why=why, at_ms=_now_ms())
+    change, new = share_topic.publish(settings, store, page, who=who or _user(), why=why, at_ms=_now_ms())
     if as_json:
         print_json({"new": new, **_facts(change, store)})
+    if not change.active:
+        err().print(f"presscheck: {change.who} revoked it at the same time: it is not shared", markup=False)
+        raise typer.Exit(EXIT_FINDING)
+    if as_json:
         return
     out().print(f"{'shared' if new else 'shared before'}: {change.title}", markup=False)
     out().print(shares.address_of(store, change.share_id), markup=False)
+    out().print(f"look at it with: presscheck share open {change.share_id[:16]}", markup=False)
     out().print(f"take it back with: presscheck share revoke {change.share_id[:16]}", markup=False)
 
 
@@ -103,24 +112,25 @@ def make(
 def list_command(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Revoked ones too.")] = False,
+    job: Annotated[str, typer.Option("--job", metavar="JOB", help="Only pages that show this job.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Shares on a page.")] = 50,
     page: Annotated[int, typer.Option("--page", min=1, help="Which page.")] = 1,
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what is shared, the newest first."""
-    from ops import share
+    from ops import share_topic
 
     settings = running_stack(state, database=False)
     store = open_store(settings)
-    found = [s for s in share.current(settings) if s.active or everything]
+    found = [s for s in share_topic.current(settings) if (s.active or everything) and (not job or job in s.job_ids)]
     shown = found[(page - 1) * limit : page * limit]
     rest = page + 1 if page * limit < len(found) else None
     if as_json:
         print_json({"shares": [_facts(s, store) for s in shown], "total": len(found), "next_page": rest})
         return
     if not shown:
-        out().print("nothing is shared")
+        out().print("there is no such page" if found else f"nothing {f'of job {job} ' if job else ''}is shared")
         return
     print_table(
         ("share", "title", "state", "since", ">kB", "who", "why"),
@@ -146,16 +156,55 @@ def revoke_command(
     as_json: JsonOption = False,
 ) -> None:
     """Take a share back: its address answers no more. Copies that others saved cannot be taken back."""
-    from ops import share
+    from ops import share_topic
 
     settings = running_stack(state, database=False)
     store = open_store(settings)
-    change, done = share.revoke(settings, store, share_id, who=who or _user(), why=why, at_ms=_now_ms())
+    change, done = share_topic.revoke(settings, store, share_id, who=who or _user(), why=why, at_ms=_now_ms())
+    _opened(settings, change.share_id).unlink(missing_ok=True)
     if as_json:
         print_json({"revoked": done, **_facts(change, store)})
         return
     out().print(f"{'revoked' if done else 'revoked before'}: {change.title}", markup=False)
     out().print("its address answers no more; what others saved or printed stays with them")
+
+
+@app.command("history")
+def history_command(
+    share_id: Annotated[
+        str, typer.Argument(metavar="[SHARE_ID]", help="Only this share; 8 digits of it will do.")
+    ] = "",
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="Changes on a page.")] = 50,
+    page: Annotated[int, typer.Option("--page", min=1, max=10_000, help="Which page.")] = 1,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell from the audit who shared and revoked what, when and why, the newest first."""
+    from audit.migrate import connect
+    from audit.windows import share_history
+    from ops import share_topic
+
+    if share_id:
+        share_topic.checked(share_id)
+    with connect(running_stack(state, kafka=False).database_url.get_secret_value()) as conn:
+        found = share_history(conn, share_id, limit=limit + 1, skip=(page - 1) * limit)
+    shown, rest = found[:limit], page + 1 if len(found) > limit else None
+    if as_json:
+        changes = [
+            {"at_ms": o.at_ms, "share_id": o.subject, "change": o.step, "who": o.who, "why": o.why} for o in shown
+        ]
+        print_json({"changes": changes, "next_page": rest})
+        return
+    if not shown:
+        out().print("the audit knows of nothing that was shared (yet)")
+        return
+    print_table(
+        ("when", "share", "what", "who", "why"),
+        [(_shown(o.at_ms), o.subject[:16], o.step, o.who, o.why) for o in shown],
+    )
+    if rest is not None:
+        out().print(f"go on with --page {rest}")
 
 
 @app.command("get")
@@ -165,30 +214,53 @@ def get_command(
     state: StateOption = None,
 ) -> None:
     """Write a shared page to a file, its bytes held against its address. Status 1 where it was revoked."""
+    writable(to)
     to.write_bytes(_fetched(share_id, state)[1])
     out().print(f"written: {to}", markup=False)
 
 
 @app.command("open")
-def open_command(share_id: ShareArgument, state: StateOption = None) -> None:
-    """Show a shared page in the browser. Status 1 where it was revoked."""
+def open_command(
+    share_id: ShareArgument,
+    *,
+    browser: Annotated[bool, typer.Option("--browser", help="Show it in the browser of this machine, too.")] = False,
+    state: StateOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch a shared page, and say where it can be looked at: a file here, and its address in the store.
+
+    Its bytes are held against its address. Status 1 where it was revoked, or
+    where --browser finds no browser.
+    """
     change, data = _fetched(share_id, state)
-    folder = running_stack(state, database=False).state_dir.absolute() / "shared"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{change.share_id}.html"
+    settings = running_stack(state, database=False)
+    path = _opened(settings, change.share_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
-    if not webbrowser.open(path.as_uri()):
-        out().print(f"no browser is here; the page is {path}", markup=False)
+    shown = browser and webbrowser.open(path.as_uri())
+    if as_json:
+        print_json({**_facts(change, open_store(settings)), "file": str(path), "browser": shown})
+    else:
+        out().print(f"{change.title}\nfile: {path}", markup=False)
+        out().print(f"address: {shares.address_of(open_store(settings), change.share_id)}", markup=False)
+    if browser and not shown:
+        err().print("presscheck: no browser is here; open the file with one", markup=False)
+        raise typer.Exit(EXIT_FINDING)
+
+
+def _opened(settings: Settings, share_id: str) -> Path:
+    """Where `open` leaves a page, and `revoke` removes it."""
+    return settings.state_dir.absolute() / "shared" / f"{share_id}.html"
 
 
 def _fetched(share_id: str, state: Path | None) -> tuple[ShareChanged, bytes]:
-    from ops import share
+    from ops import share_topic
     from schemas.errors import Poison
 
     settings = running_stack(state, database=False)
     store = open_store(settings)
     try:
-        return share.fetch(settings, store, share_id)
+        return share_topic.fetch(settings, store, share_id)
     except Poison as e:
         err().print(f"presscheck: {e}", markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_FINDING) from e

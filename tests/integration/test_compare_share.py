@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from typer.testing import CliRunner, Result
 
 from broker.admin import ensure_topics
 from broker.settings import Settings
-from ops import share
+from ops import share_topic
 from ops.cli import app
+from ops.share_topic import Page
 from schemas import ids
+from schemas.errors import Poison
 from schemas.events import (
     Arm,
     AssetApproved,
@@ -37,7 +40,7 @@ from schemas.events import (
 )
 from schemas.events import Assignment as Assigned
 from store import shares
-from store.artifacts import open_store
+from store.artifacts import ArtifactStore, open_store
 from tests.integration.audit_ledger import fetched, fill, open_ledger
 from tests.pages import standing_alone
 from tests.stories import START_MS, Said, accepted, job, judgement, refused, rendering, replayed, request, reviewed
@@ -242,8 +245,10 @@ def test_a_picture_is_shared_listed_and_taken_back(place: Place, tmp_path: Path)
     assert (listed["shares"][0]["share_id"], listed["total"], listed["next_page"]) == (other["share_id"], 2, 2)
     assert place.json("share", "list", "--limit", "1", "--page", "2")["shares"][0]["who"] == "ann"
 
-    # Whatever becomes of the artifacts, the page stays, under the hash of its bytes.
-    shutil.rmtree(place.settings.state_dir / "store" / "artifacts")
+    # Whatever becomes of all else in the store, the page stays, under the hash of its bytes.
+    kept = place.settings.state_dir / "store" / shares.PREFIX.rstrip("/")
+    for path in [p for p in kept.parent.rglob("*") if p.is_file() and not p.is_relative_to(kept)]:
+        path.unlink()
     page = tmp_path / "page.html"
     assert place.run("share", "get", made["share_id"][:16], "--out", str(page)).exit_code == 0
     assert hashlib.sha256(page.read_bytes()).hexdigest() == made["share_id"]
@@ -254,15 +259,46 @@ def test_a_picture_is_shared_listed_and_taken_back(place: Place, tmp_path: Path)
     for leak in (of.job_id, "ann", "asked for it", str(tmp_path), place.settings.kafka_bootstrap, place.dsn):
         assert leak not in text
 
+    # Looking at it leaves a copy here and needs no browser; asked for one that is not there, it says so.
+    seen = place.json("share", "open", made["share_id"][:16])
+    assert (Path(seen["file"]).read_bytes(), seen["browser"]) == (page.read_bytes(), False)
+    assert seen["address"] == made["address"]
+    said = place.run("share", "open", made["share_id"][:16])
+    assert said.exit_code == 0
+    assert seen["file"] in said.stdout
+    assert seen["address"] in said.stdout
+
     gone = place.json("share", "revoke", made["share_id"][:16], "--who", "bob", "--why", "mistake")
     assert (gone["revoked"], gone["active"], gone["who"]) == (True, False, "bob")
     assert not Path(made["address"].removeprefix("file://")).exists()
+    assert not Path(seen["file"]).exists()
+    assert place.run("share", "open", made["share_id"]).exit_code == 1
     assert not place.json("share", "revoke", made["share_id"])["revoked"]
     refused_ = place.run("share", "get", made["share_id"], "--out", str(page))
     assert (refused_.exit_code, "was revoked" in refused_.output) == (1, True)
     assert [s["share_id"] for s in place.json("share", "list")["shares"]] == [other["share_id"]]
     everything = {s["share_id"]: s["active"] for s in place.json("share", "list", "--all", "--limit", "1000")["shares"]}
     assert (everything[made["share_id"]], everything[other["share_id"]]) == (False, True)
+
+    # Its record keeps the newest alone; the audit keeps who did what.
+    revoked = share_topic.find(share_topic.current(place.settings), made["share_id"])
+    shared = replace(
+        revoked, event_id=ids.event_id(made["share_id"], "ops", "shared"), active=True, who="ann", why="asked for it",
+        at_ms=START_MS,
+    )  # fmt: skip
+    assert place.json("share", "history") == {"changes": [], "next_page": None}
+    with open_ledger(place.dsn) as conn:
+        fill(conn, fetched([("shares", shared), ("shares", revoked)]))
+    told = place.json("share", "history", made["share_id"][:8], "--limit", "1")
+    (last,) = told["changes"]
+    assert (last["share_id"], last["change"], last["who"], last["why"]) == (
+        made["share_id"], "revoked: For you", "bob", "mistake",
+    )  # fmt: skip
+    assert told["next_page"] == 2
+    (first,) = place.json("share", "history", "--limit", "1", "--page", "2")["changes"]
+    assert (first["change"], first["who"]) == ("shared: For you", "ann")
+    assert place.json("share", "list", "--job", of.job_id, "--all")["total"] == 2
+    assert place.json("share", "list", "--job", job("elsewhere").job_id, "--all")["total"] == 0
 
     # A page may be shared anew, under the address that it always had.
     place.store(data)
@@ -277,6 +313,118 @@ def test_a_picture_is_shared_listed_and_taken_back(place: Place, tmp_path: Path)
     for s in (made, other):
         assert place.json("share", "revoke", s["share_id"])["revoked"]
     assert place.json("share", "list")["shares"] == []
+
+
+def test_of_a_job_the_picture_is_shared_that_was_delivered(place: Place):
+    first, later = png_bytes("#2e7d4f"), png_bytes("#b3372f")
+    sha256, _ = place.store(first), place.store(later)
+    of = job("replayed since")
+    place.tell(pictured(accepted(of), first), into_review(pictured(replayed(of, REPLAY), later)))
+    made = place.json("share", of.job_id)
+    page = Path(made["address"].removeprefix("file://")).read_text(encoding="utf-8")
+    assert sha256 in standing_alone(page).words
+    place.json("share", "revoke", made["share_id"])
+
+
+def a_page(text: str) -> Page:
+    return Page(title=text, data=f"<!doctype html><title>{text}</title>".encode(), job_ids=(job("k0").job_id,))
+
+
+def agreed(place: Place, store: ArtifactStore, page: Page) -> bool:
+    """Whether the page is shared, once it is sure that store and topic say the same."""
+    share_id = shares.id_of(page.data)
+    said = share_topic.find(share_topic.current(place.settings), share_id)
+    assert (shares.get(store, share_id) == page.data) is said.active
+    return said.active
+
+
+@pytest.mark.parametrize("step", ["stored", "told"])
+def test_a_page_that_is_revoked_while_it_is_shared_ends_as_the_later_word_says(place: Place, step: str):
+    store, page = open_store(place.settings), a_page(f"shared, then revoked once {step}")
+    share_topic.publish(place.settings, store, page, who="ann", why="", at_ms=START_MS)
+    left = iter([step])
+
+    def meanwhile(at: str) -> None:
+        if at == step and next(left, None):
+            share_topic.revoke(place.settings, store, shares.id_of(page.data), who="bob", why="no", at_ms=START_MS + 2)
+
+    change, new = share_topic.publish(
+        place.settings, store, page, who="eve", why="", at_ms=START_MS + 1, fault=meanwhile
+    )
+    # Where it is revoked before eve says so, hers is the later word, and the page must be there for it; where it is
+    # revoked after she looked, she has nothing to say, and must not leave behind what she stored.
+    shared = step == "stored"
+    assert (new, change.active, agreed(place, store, page)) == (shared, shared, shared)
+
+
+@pytest.mark.parametrize("step", ["removed", "told"])
+def test_whoever_revokes_overrules_those_who_share_it_meanwhile(place: Place, step: str):
+    store, page = open_store(place.settings), a_page(f"revoked, then shared once {step}")
+    share_topic.publish(place.settings, store, page, who="ann", why="", at_ms=START_MS)
+    left = iter([step])
+
+    def meanwhile(at: str) -> None:
+        if at == step and next(left, None):
+            share_topic.publish(place.settings, store, page, who="eve", why="", at_ms=START_MS + 2)
+
+    share_id = shares.id_of(page.data)
+    change, done = share_topic.revoke(
+        place.settings, store, share_id, who="bob", why="no", at_ms=START_MS + 1, fault=meanwhile
+    )
+    assert (done, change.active, agreed(place, store, page)) == (True, False, False)
+    with pytest.raises(Poison, match="was revoked"):
+        share_topic.fetch(place.settings, store, share_id)
+
+
+class Killed(BaseException):
+    """What a kill does to a command."""
+
+
+def test_a_command_killed_at_any_step_is_finished_by_the_next(place: Place):
+    store = open_store(place.settings)
+
+    def kill_at(step: str) -> share_topic.Fault:
+        def fault(at: str) -> None:
+            if at == step:
+                raise Killed
+
+        return fault
+
+    for step, late in (("stored", "removed"), ("told", "told")):
+        page = a_page(f"killed when {step}")
+        with pytest.raises(Killed):
+            share_topic.publish(place.settings, store, page, who="ann", why="", at_ms=START_MS, fault=kill_at(step))
+        again, _ = share_topic.publish(place.settings, store, page, who="ann", why="", at_ms=START_MS + 1)
+        assert again.active
+        assert agreed(place, store, page)
+        with pytest.raises(Killed):
+            share_topic.revoke(
+                place.settings, store, again.share_id, who="bob", why="", at_ms=START_MS + 2, fault=kill_at(late)
+            )
+        with pytest.raises(Poison):
+            share_topic.fetch(place.settings, store, again.share_id)
+        share_topic.revoke(place.settings, store, again.share_id, who="bob", why="", at_ms=START_MS + 3)
+        assert not agreed(place, store, page)
+
+
+def test_sharing_and_revoking_at_the_same_time_ends_in_agreement(place: Place):
+    store, page = open_store(place.settings), a_page("many at once")
+    share_id = shares.id_of(page.data)
+    share_topic.publish(place.settings, store, page, who="ann", why="", at_ms=START_MS)
+    together = Barrier(4)
+
+    def one(n: int) -> None:
+        for at_ms in range(START_MS + 1, START_MS + 4):
+            together.wait(60)
+            if n % 2:
+                share_topic.publish(place.settings, store, page, who=f"ann {n}", why="", at_ms=at_ms)
+            else:
+                share_topic.revoke(place.settings, store, share_id, who=f"bob {n}", why="", at_ms=at_ms)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(one, n) for n in range(4)]:
+            done.result(120)
+    agreed(place, store, page)
 
 
 def test_what_was_not_accepted_is_shared_only_on_purpose_and_with_a_warning(place: Place, tmp_path: Path):
@@ -312,5 +460,5 @@ def test_a_comparison_is_shared_without_what_is_of_the_system(place: Place):
     assert "Before and after" in read.words
     leaks = [*made["job_ids"], job("elsewhere").job_id, REPLAY, "$", "Ada", "bad batch", "the text is wrong"]
     assert [leak for leak in leaks if leak in read.words + page.replace(read.style, "")] == []
-    assert {s.share_id for s in share.current(place.settings)} >= {made["share_id"]}
+    assert {s.share_id for s in share_topic.current(place.settings)} >= {made["share_id"]}
     place.json("share", "revoke", made["share_id"])
