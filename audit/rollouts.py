@@ -44,12 +44,13 @@ class LastLook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routed:
-    """Jobs (or shadows) that an arm was given, and how many of them have no verdict yet."""
+    """Jobs (or shadows) that an arm was given, how many of them have no verdict yet, and since long ago."""
 
     arm: str
     shadow: bool
     routed: int
     waiting: int
+    overdue: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,11 @@ def last_look(conn: psycopg.Connection, rollout_id: str) -> LastLook | None:
         return cursor.execute(statement("rollout_look"), {"rollout_id": rollout_id}).fetchone()
 
 
-def routed(conn: psycopg.Connection, rollout_id: str) -> tuple[Routed, ...]:
-    """Jobs and shadows by arm, as far as the audit has read: at most four rows."""
+def routed(conn: psycopg.Connection, rollout_id: str, *, before_ms: int) -> tuple[Routed, ...]:
+    """Jobs and shadows by arm, as far as the audit has read: at most four rows.
+
+    Overdue is what was routed before `before_ms`, ms since 1970 UTC, and has no verdict.
+    """
     with conn.cursor(row_factory=class_row(Routed)) as cursor:
-        return tuple(cursor.execute(statement("rollout_routed"), {"rollout_id": rollout_id}))
+        given = {"rollout_id": rollout_id, "before_ms": before_ms}
+        return tuple(cursor.execute(statement("rollout_routed"), given))

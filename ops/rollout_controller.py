@@ -23,9 +23,10 @@ from broker.broadcast import RolloutTable, follow_rollouts
 from broker.settings import Settings
 from broker.signals import Stop, StopSignals
 from ops.rollout_topic import Fault, no_fault
+from ops.rollout_unseen import Watch
 from ops.rollouts import take_step
 from rules.rollout import POSITION, Action, Decision, current, followed, position_of
-from rules.rollout_decision import Figures, decide
+from rules.rollout_decision import OVERDUE_MS, Figures, decide
 from schemas.errors import Transient
 from schemas.events import Arm, RolloutChanged
 
@@ -77,7 +78,11 @@ def counted_again(conn: psycopg.Connection, rollout: RolloutChanged) -> Standing
 
 
 class Controller:
-    """One session of deciding: the lease is held, `rollouts` says where they stand."""
+    """One session of deciding: the lease is held, `rollouts` says where they stand.
+
+    An alarm takes a roll-out back at once, on whatever the audit has stored: later verdicts could not unmake the
+    evidence. A stage ends only once the audit has stored all verdicts that there were when it was to end.
+    """
 
     def __init__(
         self,
@@ -86,14 +91,19 @@ class Controller:
         rollouts: Callable[[], Mapping[str, RolloutChanged]],
         *,
         fault: Fault = no_fault,
+        overdue_ms: int = OVERDUE_MS,
     ) -> None:
         self._settings, self._conn, self._rollouts, self._fault = settings, conn, rollouts, fault
+        self._overdue_ms = overdue_ms
+        self._watch: Watch | None = None
         self._standing: Standing | None = None
         self._superseded = ""
         self._log = structlog.get_logger(__name__)
 
     def look(self, at_ms: int) -> bool:
         """Count what came since the last look, and decide; whether there is more to count at once.
+
+        While there is, nothing but an alarm is decided.
 
         Raises Transient where the database or the broker is away.
         """
@@ -108,6 +118,12 @@ class Controller:
             return False
         more = standing.count(self._conn)
         decision = decide(rollout, standing.figures)
+        if decision.action is not Action.ROLL_BACK:  # evidence waits for nothing, the end of a stage does
+            unseen = self._watching(rollout).look(at_ms, ending=decision.action is not Action.HOLD)
+            more = standing.count(self._conn)
+            decision = decide(rollout, standing.figures, unseen)
+            if more and decision.action is not Action.ROLL_BACK:
+                return True
         numbers = {**decision.numbers, POSITION: float(standing.position)}
         decision = replace(decision, numbers=numbers)
         # Before the step is written: what is shown must not be older than what was decided.
@@ -129,6 +145,13 @@ class Controller:
             standing.figures.enter(rollout.stage)
             return standing
         return counted_again(self._conn, rollout)
+
+    def _watching(self, rollout: RolloutChanged) -> Watch:
+        watch = self._watch
+        if watch is None or (watch.rollout_id, watch.stage) != (rollout.rollout_id, rollout.stage):
+            watch = Watch(self._settings, self._conn, rollout.rollout_id, rollout.stage, overdue_ms=self._overdue_ms)
+            self._watch = watch
+        return watch
 
     def _step(self, rollout: RolloutChanged, step: RolloutChanged, decision: Decision) -> None:
         log = self._log.bind(rollout_id=rollout.rollout_id, action=decision.action.value, why=decision.reason)

@@ -14,6 +14,7 @@ from audit import rollouts as store
 from ops.bench.intervals import wilson
 from ops.console import table
 from rules.rollout import ARTIFACT_RATE, P95, guard_text, under_way
+from rules.rollout_decision import OVERDUE_MS
 from schemas.events import Arm, Guard, RolloutChanged, RolloutState
 
 STEPS_SHOWN: Final = 10
@@ -22,12 +23,22 @@ STALE_MS: Final = 10_000
 ARMS: Final = (Arm.STABLE.value, Arm.CANDIDATE.value)
 
 
-def facts(conn: psycopg.Connection, rollout: RolloutChanged, *, steps: int = STEPS_SHOWN) -> dict[str, Any]:
-    """All that is known of a roll-out; shares are fractions with their 95 % interval, times ms."""
+def facts(
+    conn: psycopg.Connection,
+    rollout: RolloutChanged,
+    at_ms: int,
+    *,
+    steps: int = STEPS_SHOWN,
+    overdue_ms: int = OVERDUE_MS,
+) -> dict[str, Any]:
+    """All that is known of a roll-out; shares are fractions with their 95 % interval, times ms.
+
+    `at_ms` is the time now, ms since 1970 UTC; a job without a verdict for `overdue_ms` is overdue.
+    """
     look = store.last_look(conn, rollout.rollout_id)
     going = under_way(rollout.state)
     numbers = look.numbers if look is not None and going else rollout.numbers
-    waiting = {(r.arm, r.shadow): r for r in store.routed(conn, rollout.rollout_id)}
+    waiting = {(r.arm, r.shadow): r for r in store.routed(conn, rollout.rollout_id, before_ms=at_ms - overdue_ms)}
     return {
         "rollout_id": rollout.rollout_id,
         "state": rollout.state.value,
@@ -40,6 +51,7 @@ def facts(conn: psycopg.Connection, rollout: RolloutChanged, *, steps: int = STE
         "who": rollout.who,
         "reason": rollout.reason,
         "waits_for": (look.reason if look is not None else "the first verdicts") if going else None,
+        "unstored": int(numbers.get("audit.unstored", 0)),
         "looked_ms": None if look is None else look.at_ms,
         "controller": store.lease_is_held(conn),
         "alpha": rollout.alpha,
@@ -63,6 +75,7 @@ def _arm(arm: str, numbers: Mapping[str, float], waiting: Mapping[tuple[str, boo
         "arm": arm,
         "routed": 0 if own is None else own.routed,
         "waiting": 0 if own is None else own.waiting,
+        "overdue": 0 if own is None else own.overdue,
         "verdicts": jobs,
         "stage_verdicts": int(numbers.get(f"{arm}.stage-jobs", 0)),
         "artifact_rate": share,
@@ -101,12 +114,18 @@ def shown(told: Mapping[str, Any], at_ms: int) -> RenderableType:
             parts.append(Text("no controller is there to decide: presscheck run rollouts", style="yellow"))
         elif looked is not None and at_ms - looked > STALE_MS:
             parts.append(Text(f"the last look was {(at_ms - looked) / 1000:.0f} s ago", style="yellow"))
+        if told["unstored"]:
+            behind = f"the audit is behind by {told['unstored']} records: all figures are older than the verdicts"
+            parts.append(Text(behind, style="yellow"))
+        if late := ", ".join(f"{a['overdue']} of the {a['arm']} arm" for a in told["arms"] if a["overdue"]):
+            since = f"{OVERDUE_MS / 60_000:g} minutes"
+            parts.append(Text(f"jobs without a verdict for more than {since}: {late}", style="yellow"))
     else:
         parts.append(Text(f"why: {told['reason']}"))
-    columns = ("arm", ">jobs", ">waiting", ">verdicts", ">in this stage", ">artifacts", ">95 %", ">p95")
+    columns = ("arm", ">jobs", ">waiting", ">overdue", ">verdicts", ">in this stage", ">artifacts", ">95 %", ">p95")
     arms = [
-        (a["arm"], a["routed"], a["waiting"], a["verdicts"], a["stage_verdicts"], _percent(a["artifact_rate"]),
-         _interval(a["artifact_rate_95"]), _ms(a["p95_ms"]))
+        (a["arm"], a["routed"], a["waiting"], a["overdue"], a["verdicts"], a["stage_verdicts"],
+         _percent(a["artifact_rate"]), _interval(a["artifact_rate_95"]), _ms(a["p95_ms"]))
         for a in told["arms"]
     ]  # fmt: skip
     parts.append(table(columns, arms))

@@ -207,7 +207,7 @@ def _told(settings: Settings, name: str | None) -> dict[str, Any] | None:
     going = next((r for r in known.values() if under_way(r.state)), None)
     rollout = rollouts.find(known, name or (going or [*known.values()][-1]).rollout_id)
     with connect(settings.database_url.get_secret_value(), autocommit=True) as conn:
-        return facts(conn, rollout)
+        return facts(conn, rollout, _now_ms())
 
 
 def _shown(told: dict[str, Any] | None) -> RenderableType:

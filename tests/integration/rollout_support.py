@@ -71,9 +71,12 @@ class Pipeline:
     settings: Settings
     dsn: str
     folder: Path
+    audit: StageProcess
     spoilt: Callable[[RenderRequest], bool] = lambda _request: False
+    hangs: Callable[[RenderRequest], bool] = lambda _request: False
     requests: list[RenderRequested] = field(default_factory=list[RenderRequested])
     verdicts: list[tuple[str, Event]] = field(default_factory=list[tuple[str, Event]])
+    hanging: list[RenderRequested] = field(default_factory=list[RenderRequested])
     submitted: int = 0
     ended: set[str] = field(default_factory=set[str])
 
@@ -103,6 +106,9 @@ class Pipeline:
             event = CODEC.decode(message.value())
             if isinstance(event, RenderRequested):
                 self.requests.append(event)
+                if not event.request.attempt and self.hangs(event.request):
+                    self.hanging.append(event)
+                    continue
                 answers.append((event.request.job.job_id, CODEC.encode(self._inspected(event))))
             else:
                 topic = message.topic() or ""
@@ -111,6 +117,12 @@ class Pipeline:
                     self.ended.add((message.key() or b"").decode())
         if answers:
             send(self.settings, IMAGES_INSPECTED, answers)
+
+    def let_go(self) -> None:
+        """Render and inspect what hung."""
+        answers = [(e.request.job.job_id, CODEC.encode(self._inspected(e))) for e in self.hanging]
+        self.hanging.clear()
+        send(self.settings, IMAGES_INSPECTED, answers)
 
     def _inspected(self, event: RenderRequested) -> ImageInspected:
         bad = event.request.attempt == 0 and self.spoilt(event.request)
@@ -210,8 +222,8 @@ def spoils(shares: Mapping[str, float]) -> Callable[[RenderRequest], bool]:
 
 
 @contextmanager
-def stages(settings: Settings, dsn: str, folder: Path) -> Generator[None]:
-    """Sanity, validation and audit as processes of their own, ready."""
+def stages(settings: Settings, dsn: str, folder: Path) -> Generator[StageProcess]:
+    """Sanity, validation and audit as processes of their own, ready; gives the audit's."""
     (settings.state_dir / ENDPOINTS_FILE).write_text(
         json.dumps({"kafka_bootstrap": settings.kafka_bootstrap, "database_url": dsn}), encoding="utf-8"
     )
@@ -231,4 +243,4 @@ def stages(settings: Settings, dsn: str, folder: Path) -> Generator[None]:
             stack.callback(process.kill)
         for process, words in zip(processes, ('"event": "started"', '"event": "started"', "reads"), strict=True):
             until(f"{process.log.stem} has started", lambda p=process, w=words: p.said(w), WITHIN_S)
-        yield
+        yield processes[-1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -18,6 +19,7 @@ from broker.settings import Settings
 from ops.rollout_controller import Controller, counted_again
 from ops.rollout_status import facts, shown
 from ops.rollout_topic import Step, read_rollouts
+from ops.rollout_unseen import EVERY_MS
 from ops.rollouts import change
 from ops.rulesets import activate, publish
 from rules.rollout import POSITION, current
@@ -46,8 +48,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, postgres: str) -> Iterato
         )
         ensure_topics(settings, STABLE.engines)
         publish(settings, STABLE, who="test", at_ms=1, activate=True)
-        with stages(settings, dsn, folder):
-            made = Pipeline(settings, dsn, folder)
+        with stages(settings, dsn, folder) as audit:
+            made = Pipeline(settings, dsn, folder, audit)
             yield made
             made.close()
     with psycopg.connect(postgres, autocommit=True) as admin:
@@ -59,7 +61,8 @@ def flow(pipeline: Pipeline) -> Iterator[Pipeline]:
     """The pipeline with the stable ruleset active, and no roll-out under way before or after."""
     if pipeline.active_id() != STABLE.id:
         activate(pipeline.settings, STABLE.id, who="test", at_ms=now_ms())
-    pipeline.spoilt = spoils({})
+    pipeline.spoilt, pipeline.hangs = spoils({}), lambda _request: False
+    assert not pipeline.hanging
     yield pipeline
     if current(read_rollouts(pipeline.settings)):
         change(pipeline.settings, None, RolloutState.ABORTED, who="test", reason="the test is over", at_ms=now_ms())
@@ -139,7 +142,7 @@ def test_an_equal_candidate_comes_through_all_stages_and_decides_then(flow: Pipe
     ]  # fmt: skip
     with flow.database() as conn:
         positions = [s.position for s in store.history(conn, "equal", 10)]
-        shown(facts(conn, flow.rollout("equal")), now_ms())
+        shown(facts(conn, flow.rollout("equal"), now_ms()), now_ms())
     assert positions == sorted(positions, reverse=True)
     assert positions[-1] == 0
     flow.until_all_ended()
@@ -201,8 +204,12 @@ def test_a_crash_at_any_step_writes_it_once_or_not_at_all(flow: Pipeline) -> Non
                     raise Crash
 
             controller = Controller(flow.settings, conn, table.current, fault=fault)
-            while controller.look(now_ms()):
-                pass
+
+            def decided() -> bool:
+                controller.look(now_ms())
+                return flow.rollout("crash").stage == 1
+
+            until("it decides", decided)  # not at once: first the audit stores what there is
 
         for step in ("fenced", "produced"):
             with pytest.raises(Crash):
@@ -215,6 +222,78 @@ def test_a_crash_at_any_step_writes_it_once_or_not_at_all(flow: Pipeline) -> Non
         until("the audit has it", lambda: len(store.history(conn, "crash", 10)) == 2)
         look(None)
         assert [s.stage for s in store.history(conn, "crash", 10)] == [1, 0]
+
+
+def test_no_stage_ends_on_a_stale_audit_and_an_alarm_waits_for_nothing(flow: Pipeline) -> None:
+    """The audit stands still: what it has not stored may hold the harm, and what it has stored is evidence."""
+    publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
+    flow.command("start", CANDIDATE.id, "--name", "stale", "--stages", "50,100", "--guard", "blank-frame:1%", *FEW)
+    flow.until("verdicts for a stage", lambda: _stored(flow, "stale") > 120)
+    flow.until_all_ended()
+    with flow.database() as conn, follow_rollouts(flow.settings) as followed:
+        followed.wait_ready(60)
+        controller = Controller(flow.settings, conn, RolloutTable(followed).current)
+        flow.audit.freeze()
+        try:
+            flow.submit(40)
+            flow.until_all_ended()
+            for _ in range(3):
+                controller.look(now_ms())
+            told = flow.command("status", "stale")
+            assert (told["stage"], told["unstored"] > 0) == (0, True)
+            assert "the audit has not stored" in told["waits_for"]
+        finally:
+            flow.audit.thaw()
+
+        def ends() -> bool:
+            controller.look(now_ms())
+            return flow.rollout("stale").stage == 1
+
+        until("the stage ends once the audit has caught up", ends)
+        flow.spoilt = spoils({CANDIDATE.id: 1.0})
+        before = _stored(flow, "stale")
+        flow.until("harm is stored", lambda: _stored(flow, "stale") > before + 40)
+        flow.audit.freeze()
+        try:
+            flow.submit(40)
+            flow.until_all_ended()
+            until("the follower has the stage", lambda: RolloutTable(followed).current()["stale"].stage == 1)
+            controller.look(now_ms())
+            assert flow.ended_as("stale") is RolloutState.ROLLED_BACK
+        finally:
+            flow.audit.thaw()
+
+
+def test_jobs_of_the_candidate_that_hang_hold_a_stage_and_are_told(flow: Pipeline) -> None:
+    publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
+    # No guard on the latency: what hung would be late, and rightly hold the stage.
+    flow.command("start", CANDIDATE.id, "--name", "hangs", "--stages", "50,100", "--guard", "artifact-rate:+2pp", *FEW)
+    flow.hangs = lambda request: request.ruleset_id == CANDIDATE.id and request.job.job_id[0] in "0123"
+    with flow.database() as conn, follow_rollouts(flow.settings) as followed:
+        followed.wait_ready(60)
+        controller = Controller(flow.settings, conn, RolloutTable(followed).current, overdue_ms=0)
+        flow.until("some hang", lambda: len(flow.hanging) > 10 and _stored(flow, "hangs") > 120)
+        flow.until("the rest has ended", lambda: len(flow.ended) + len(flow.hanging) >= flow.submitted, submit=False)
+        hung, clock = len(flow.hanging), count(now_ms(), EVERY_MS)  # each look counts what is overdue
+
+        def held() -> bool:
+            controller.look(next(clock))
+            return f"{hung} jobs of the candidate have no verdict" in flow.command("status", "hangs")["waits_for"]
+
+        until("the controller tells of them", held)
+        assert flow.rollout("hangs").stage == 0
+        arms = {a["arm"]: a for a in facts(conn, flow.rollout("hangs"), now_ms(), overdue_ms=0)["arms"]}
+        assert (arms["candidate"]["overdue"], arms["stable"]["overdue"]) == (hung, 0)
+        assert facts(conn, flow.rollout("hangs"), now_ms())["arms"][1]["overdue"] == 0
+        flow.hangs = lambda _request: False
+        flow.let_go()
+        flow.until_all_ended()
+
+        def ends() -> bool:
+            controller.look(next(clock))
+            return flow.rollout("hangs").stage == 1
+
+        until("the stage ends once they have their verdicts", ends)
 
 
 def test_a_paused_one_takes_no_jobs_and_is_watched_all_the_same(flow: Pipeline) -> None:

@@ -26,7 +26,7 @@ def rollout(rollout_id: str = "first") -> RolloutChanged:
 
 def told(**changes: Any) -> dict[str, Any]:
     """What `facts` gives of a roll-out in its second stage."""
-    arm = {"routed": 5, "waiting": 1, "verdicts": 4, "stage_verdicts": 2, "artifact_rate": 0.25}
+    arm = {"routed": 5, "waiting": 1, "overdue": 0, "verdicts": 4, "stage_verdicts": 2, "artifact_rate": 0.25}
     return {
         "rollout_id": "first",
         "state": "running",
@@ -39,6 +39,7 @@ def told(**changes: Any) -> dict[str, Any]:
         "who": "ann",
         "reason": "at 10 %: enough",
         "waits_for": "at 100 %: 2 of 20 verdicts",
+        "unstored": 0,
         "looked_ms": AT_MS,
         "controller": True,
         "arms": [
@@ -70,6 +71,15 @@ def test_a_running_one_shows_where_it_is_and_what_it_waits_for() -> None:
     assert "1,234 ms" in said
     assert "pairs" not in said
     assert "last look" not in said
+
+
+def test_it_warns_of_jobs_that_hang_and_of_an_audit_that_is_behind() -> None:
+    assert "without a verdict" not in text()
+    assert "behind" not in text()
+    stable, candidate = told()["arms"]
+    said = text(arms=[stable, {**candidate, "overdue": 37}], unstored=1204)
+    assert "jobs without a verdict for more than 5 minutes: 37 of the candidate arm" in said
+    assert "the audit is behind by 1204 records" in said
 
 
 def test_it_says_when_nobody_decides() -> None:
