@@ -11,14 +11,19 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from schemas.errors import BadConfig
 
 T = TypeVar("T")
 
 EXIT_FINDING: Final = 1
 """The command worked, and what it looked at is not as it should be."""
 EXIT_WRONG_USE: Final = 2
+MAX_WIDTH: Final = 1000
+"""Columns of a table that goes into a file or another program."""
 
 StateOption = Annotated[
     Path | None,
@@ -56,8 +61,21 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> None:
-    """The same on standard output."""
-    out().print(table(columns, rows, title=title))
+    """The same on standard output; where that is no terminal, as wide as it needs to be, so that no id is broken."""
+    console, made = out(), table(columns, rows, title=title)
+    if not console.is_terminal:
+        needs = Measurement.get(console, console.options.update(max_width=MAX_WIDTH), made).maximum
+        console.width = max(console.width, needs)
+    console.print(made)
+
+
+def writable(*paths: Path | None) -> None:
+    """Look whether files can be written there, before the work that makes them. Raises BadConfig."""
+    for path in paths:
+        if path is not None and path.is_dir():
+            raise BadConfig(f"{path} is a folder", mend="name a file in it")
+        if path is not None and not path.absolute().parent.is_dir():
+            raise BadConfig(f"the folder of {path} is not there", mend="make it first, or name another file")
 
 
 def progress(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:

@@ -17,11 +17,17 @@ from schemas.errors import BadConfig
 
 MS_PER_HOUR: Final = 3_600_000.0
 WEEK_MS: Final = 7 * 24 * MS_PER_HOUR
+KEY_COLUMNS: Final = 3
 PARTS: Final = 28
 """Points of the course: four a day for a week."""
 SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
 UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 BEFORE: Final = "-before"
+ARTIFACTS: Final = "Artifact rate (95 %)"
+ENGINE_HOUR: Final = "Images per engine-hour"
+WHOLE: Final = "p50 / p95, end to end"
+HANDS: Final = "Manual-touch hours a week"
+COST: Final = "Cost per accepted image"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,39 +151,40 @@ def _whole(side: Side) -> dict[str, str]:
     return {
         "Images rendered": str(found.get("rendered", 0)),
         "Accepted": str(found.get("accepted", 0)),
-        "Artifact rate (95 %)": rate(found),
+        ARTIFACTS: rate(found),
         "Images per GPU-hour": number(found.get("images_per_gpu_hour"), ",.0f"),
-        "Images per engine-hour": number(found.get("images_per_engine_hour"), ",.0f"),
-        **{f"p50 / p95, {s}": times.get(s, "–") for s in ("render", "inspect", "validate", "whole")},
+        ENGINE_HOUR: number(found.get("images_per_engine_hour"), ",.0f"),
+        **{f"p50 / p95, {s}": times.get(s, "–") for s in ("render", "inspect", "validate")},
+        WHOLE: times.get("whole", "–"),
         "Text score": number(found.get("text_score"), ".3f"),
-        "Manual-touch hours a week": f"{side.manual_hours_per_week:.2f}",
-        "Cost per accepted image": number(found.get("cost_per_accepted_usd"), ".4f", " $"),
+        HANDS: f"{side.manual_hours_per_week:.2f}",
+        COST: dollars(found.get("cost_per_accepted_usd")),
         "Recalled": str(side.hands.recalls),
     }
 
 
-def group_rows(now: Side, before: Side | None) -> list[Sequence[str]]:
-    """A row for each engine, ruleset, lane and tag, with its artifact rate before and now."""
+def group_columns(now: Side, before: Side | None) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Heads and rows of each engine, lane, ruleset and tag, with its artifact rate before and now.
+
+    A leading `>` aligns a column right. Columns that say nothing are left out: so a terminal has room for the others.
+    """
+    heads = ("by", "name", ">images", ">before", ">artifacts", ">images/h", ">text", ">touch min", ">$/accepted")
     former: Mapping[tuple[str, str], Group] = {(g.kind, g.name): g for g in before.groups} if before else {}
     rows: list[Sequence[str]] = []
     for group in now.groups:
         if group.kind == "all":
             continue
         found, old = figures(group), former.get((group.kind, group.name))
-        name = group.name[:12] if group.kind == "ruleset" else group.name
         rows.append(
             (
-                group.kind, name, str(group.rendered), "–" if old is None else rate(figures(old)), rate(found),
+                group.kind, group.name[:12] if group.kind == "ruleset" else group.name, f"{group.rendered:,}",
+                "–" if old is None else rate(figures(old)), rate(found),
                 number(found["images_per_engine_hour"], ",.0f"), number(found["text_score"], ".3f"),
                 f"{group.touch_minutes:.0f}", number(found["cost_per_accepted_usd"], ".4f"),
             )
         )  # fmt: skip
-    return rows
-
-
-GROUP_COLUMNS: Final = (
-    "by", "name", ">images", ">artifacts before", ">artifacts now", ">images/h", ">text", ">touch min", ">$/accepted",
-)  # fmt: skip
+    kept = [n for n in range(len(heads)) if n < KEY_COLUMNS or any(row[n] not in {"–", "0"} for row in rows)]
+    return tuple(heads[n] for n in kept), [tuple(row[n] for n in kept) for row in rows]
 
 
 def rate(found: Mapping[str, Any]) -> str:
@@ -185,6 +192,11 @@ def rate(found: Mapping[str, Any]) -> str:
     if found.get("artifact_rate") is None:
         return "–"
     return f"{found['artifact_rate']:.1%} ({found['artifact_rate_low']:.1%} to {found['artifact_rate_high']:.1%})"
+
+
+def dollars(value: float | None) -> str:
+    """An amount; four digits where it is less than a cent or so."""
+    return "–" if value is None else f"${value:.4f}" if value < 1 else f"${value:,.2f}"
 
 
 def number(value: float | None, form: str, unit: str = "") -> str:

@@ -10,11 +10,11 @@ from html.parser import HTMLParser
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "main", "section", "article", "header", "footer", "h1", "h2",
     "h3", "p", "span", "b", "div", "figure", "figcaption", "img", "dl", "dt", "dd", "ul", "li", "table", "thead",
-    "tbody", "tr", "th", "td", "svg", "rect",
+    "tbody", "tr", "th", "td", "svg", "rect", "line", "circle", "text",
 }  # fmt: skip
 ATTRIBUTES = {
     "lang", "charset", "name", "content", "http-equiv", "class", "alt", "src", "width", "height", "scope", "viewbox",
-    "preserveaspectratio", "role", "aria-label", "x",
+    "preserveaspectratio", "role", "aria-label", "x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "r", "text-anchor",
 }  # fmt: skip
 POLICY = re.compile(
     r"default-src 'none'; img-src data:; style-src 'sha256-([A-Za-z0-9+/=]+)'; base-uri 'none'; form-action 'none'"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ops.console import EXIT_FINDING, JsonOption, print_json, progress
+from ops.console import EXIT_FINDING, JsonOption, print_json, progress, writable
 from schemas.errors import BadConfig
 
 
@@ -36,6 +36,7 @@ def rollout_command(
         raise typer.BadParameter(str(e), param_hint="--stages") from None
     if not compared:
         raise typer.BadParameter("there is nothing to compare with", param_hint="--stages")
+    writable(plot)
     total = runs * len(simulated.Scenario)
     played = list(progress(simulated.measure(runs, compared, min_jobs, seed, jobs), total, "rolled out"))
     rows = simulated.summed(played)

@@ -13,7 +13,7 @@ import typer
 from ops.campaign_plot import campaign_plot
 from ops.campaigns import points, remember, remembered, twins
 from ops.commands.audit import JOB_ID
-from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table
+from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table, writable
 from ops.rulesets import read_config
 from ops.running import running_stack
 from schemas.errors import BadConfig
@@ -35,6 +35,7 @@ def show_command(
     as_json: JsonOption = False,
 ) -> None:
     """The control chart of the last accepted assets, by the thresholds of config/, and near-duplicates among them."""
+    writable(svg)
     settings = running_stack(state)
     ruleset = read_config(settings.config_dir)
     kept = remembered(settings, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -13,10 +13,14 @@ from audit.migrate import connect
 from audit.statements import statement
 from ops.compare import MAX_LIMIT, Comparison, Show, compare, rows, targets_of
 from ops.compare_view import CHANGES, ENDINGS, METHOD, Names, number, p_value, runs_of, sentence
-from ops.console import JsonOption, StateOption, out, print_json, print_table, progress
+from ops.console import JsonOption, StateOption, out, print_json, print_table, progress, writable
 from ops.rulesets import read_config
 from ops.running import running_stack
-from schemas.errors import BadConfig
+
+PROMPT: Final = 60
+"""Characters of a prompt, to tell jobs apart by."""
+OTHERS: Final = 60
+"""Columns of a terminal that the rest of the line takes."""
 
 
 def compare_command(
@@ -40,11 +44,11 @@ def compare_command(
     A replay names all its jobs, a job all its replays; both together mean
     these jobs in these replays. What came out worse stands first. The twins
     of a paired roll-out (replay ROLLOUT.pair) are compared with first attempts.
+
+    Example: presscheck compare spring-recall-2 --sheet sheet.html
     """
     settings = running_stack(state, kafka=False)
-    for path in (sheet, png):
-        if path is not None and not path.absolute().parent.is_dir():
-            raise BadConfig(f"the folder of {path} is not there")
+    writable(sheet, png)
     with connect(settings.database_url.get_secret_value()) as conn:
         conn.execute(statement("one_snapshot"))
         chosen = targets_of(conn, targets)
@@ -93,23 +97,18 @@ def _subtitle(found: Comparison) -> str:
 
 
 def _print(found: Comparison, *written: Path | None) -> None:
-    columns = (
-        "job",
-        "",
-        "run",
-        "engine",
-        "ruleset",
-        "verdict",
-        ">text",
-        ">ΔE00",
-        ">cost",
-        ">engine",
-        ">end to end",
-        "defects",
-    )
-    print_table(columns, _lines(found))
+    if found.rows:
+        columns = (">no", "run", "engine", "verdict", ">text", ">ΔE00", ">cost", ">engine", ">end to end", "defects")
+        print_table(columns, _lines(found))
+        out().print()
+        print_table((">no", "job", "came out", "prompt"), _jobs(found))
+    else:
+        out().print("no job to show")
     for replay, summary in found.summaries.items():
         signs = summary.verdict
+        if not signs.pairs and not summary.waiting and not any(row.replays for row in found.rows):
+            out().print("\nnothing to compare with: `presscheck replay` has jobs rendered again")
+            continue
         waiting = f", {summary.waiting} not judged yet" if summary.waiting else ""
         said = f"{signs.better} better, {signs.worse} worse, {signs.same} the same{waiting}"
         out().print(f"\n{replay or 'newest replay of each job'}: {said}\n{sentence(summary)}", markup=False)
@@ -132,13 +131,19 @@ def _print(found: Comparison, *written: Path | None) -> None:
         out().print(f"{len(found.rows)} of {found.matching} jobs; go on with --page {found.next_page}")
 
 
+def _jobs(found: Comparison) -> Iterator[tuple[object, ...]]:
+    room = min(PROMPT, max(20, out().width - OTHERS)) if out().is_terminal else PROMPT
+    for no, row in enumerate(found.rows, 1):
+        prompt = " ".join(row.prompt.split())
+        yield no, row.job_id, CHANGES[row.change], prompt if len(prompt) <= room else f"{prompt[: room - 1]}…"
+
+
 def _lines(found: Comparison) -> Iterator[tuple[object, ...]]:
-    for row in found.rows:
+    for no, row in enumerate(found.rows, 1):
         for n, run in runs_of(row):
             side = run.side
             numbers = [number(name, getattr(side, name)) for name in ("text_score", "delta_e00", "cost_usd")]
             times = [number(name, getattr(side, name)) for name in ("engine_ms", "end_to_end_ms")]
-            head = (row.job_id, CHANGES[row.change]) if run is (row.original or row.replays[0]) else ("", "")
+            head = no if run is (row.original or row.replays[0]) else ""
             name = run.replay_id if n else "original"
-            ruleset = (run.ruleset_id or "")[:12]
-            yield *head, name, run.engine, ruleset, ENDINGS[run.ending], *numbers, *times, ", ".join(run.defects)
+            yield head, name, run.engine, ENDINGS[run.ending], *numbers, *times, ", ".join(run.defects)

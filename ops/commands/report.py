@@ -17,7 +17,7 @@ from audit import labels, queries
 from audit.migrate import connect
 from audit.queries import EngineFigures, Scope
 from ops import agreement
-from ops.console import EXIT_WRONG_USE, JsonOption, StateOption, err, out, print_json, print_table
+from ops.console import EXIT_WRONG_USE, JsonOption, StateOption, err, out, print_json, print_table, writable
 from ops.running import running_stack
 from schemas.errors import BadConfig
 
@@ -118,8 +118,11 @@ def report(
 ) -> None:
     """Artifact rate, latency, images per engine-hour, text score, manual-touch hours and cost, by engine too.
 
-    And how far the pipeline agrees with people, by defect, where labels were given. With --window the figures of a
-    window of time instead, by ruleset, lane and tag too, and next to those of another one.
+    And how far the pipeline agrees with people, by defect, where labels were given.
+    With --window what happened in a span of time instead, by ruleset, lane and tag
+    too, and next to another span.
+
+    Example: presscheck report --window 7d --compare-to 7d-before --html report.html
     """
     if window is not None:
         if since is not None or campaign is not None:
@@ -145,10 +148,11 @@ def _report_window(
     window: str, compare_to: str | None, html: Path | None, review_minutes: float, state: Path | None, *, as_json: bool
 ) -> None:
     from ops.report_html import page
-    from ops.report_window import GROUP_COLUMNS, compared_to, group_rows, look, whole_lines, window_of
+    from ops.report_window import compared_to, group_columns, look, whole_lines, window_of
 
     wanted = window_of(window, time.time_ns() // 1_000_000)
     other = None if compare_to is None else compared_to(compare_to, wanted)
+    writable(html)
     with connect(running_stack(state, kafka=False).database_url.get_secret_value()) as conn:
         now = look(conn, wanted, review_minutes=review_minutes)
         before = None if other is None else look(conn, other, review_minutes=review_minutes)
@@ -162,10 +166,13 @@ def _report_window(
         print_table(("figure", ">now"), [(x.name, x.now) for x in lines])
     else:
         print_table(("figure", ">before", ">now"), [(x.name, x.before, x.now) for x in lines])
-    out().print()
-    print_table(GROUP_COLUMNS, group_rows(now, before))
+    if now.groups:
+        out().print()
+        print_table(*group_columns(now, before))
+    else:
+        out().print("\nnothing was rendered in this window")
     if html is not None:
-        out().print(f"\nthe page is {html}", markup=False)
+        out().print(f"\nwritten: {html}", markup=False)
 
 
 def _number(value: float | None, form: str, unit: str = "") -> str:

@@ -126,7 +126,7 @@ def test_the_command_prints_compares_and_draws(dsn: str, tmp_path: Path):
     assert page.read_text(encoding="utf-8").count("<svg") == 2
     empty = tmp_path / "empty.html"
     assert presscheck(dsn, tmp_path, ["report", "--window", "1h", "--html", str(empty)]).exit_code == 0
-    assert "nothing was rendered" in empty.read_text(encoding="utf-8")
+    assert "Nothing was rendered" in empty.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
