@@ -116,9 +116,7 @@ def find_asset(conn: psycopg.Connection, target: str) -> KnownAsset:
         )
     match labels.known_assets(conn, asset=target):
         case []:
-            raise BadConfig(
-                f"there is no asset {target}", mend="`presscheck label --wanted` lists those to be labelled"
-            )
+            raise BadConfig(f"no asset {target} was judged yet", mend="look for it by its job, as JOB")
         case [asset]:
             return asset
         case found:

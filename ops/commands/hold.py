@@ -41,7 +41,10 @@ def set_command(
     who: WhoOption = None,
     state: StateOption = None,
 ) -> None:
-    """Hold assets that pass from now on: by exactly one of --campaign, --engine, --tag and --replay."""
+    """Hold assets that pass from now on: by exactly one of --campaign, --engine, --tag and --replay.
+
+    Example: presscheck hold set spring-recall --campaign spring --why "wrong logo"
+    """
     from ops.holds import set_hold
     from ops.rulesets import read_config
 

@@ -46,6 +46,8 @@ def recall(
     """Recall delivered assets: those that a ruleset rejects by their recorded measurements, or one that a person names.
 
     Nothing is measured again. Design tools read the recall on the design queue, after the approval that it takes back.
+
+    Example: presscheck recall --ruleset active --from -7d --dry-run --why "letters were missed"
     """
     from ops.recall import write
 

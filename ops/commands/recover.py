@@ -32,7 +32,9 @@ app = typer.Typer(
     invoke_without_command=True,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Bring a bad batch back: find it, replay it under a hold, hold it against a bar, release it in lots.",
+    help="Bring a bad batch back: find it, replay it under a hold, hold it against a bar, release it in lots."
+    "\n\nAn asset is meant where its job's last verdict in that time is no accept. It asks before it renders anything."
+    "\n\nExample: presscheck recover --from -24h --engine sd3.5-large --engine-safe typeset --why 'bad batch'",
 )
 
 IdArgument = Annotated[str, typer.Argument(metavar="RECOVERY_ID", help="As `recover list` shows it.")]

@@ -98,7 +98,10 @@ def run_command(
     state: StateOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Plan a replay of recorded jobs, show what it will do and cost, ask, and run it by that plan."""
+    """Plan a replay of recorded jobs, show what it will do and cost, ask, and run it by that plan.
+
+    Example: presscheck replay prompts --where 'tag=layout' --from-time -24h --dry-run
+    """
     if topic not in FIELDS:
         raise BadConfig(f"{topic!r} cannot be replayed", mend=nearest(topic, FIELDS))
     if not dry_run and not why:

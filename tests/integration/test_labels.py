@@ -418,7 +418,7 @@ def test_a_label_travels_from_the_command_to_the_projection(
         for arguments, told in (
             ((keys[0], "--sound"), "neither a job id nor"),
             ((job(keys[0]).job_id, "--defect", "wrong-txt"), "did you mean 'wrong-text'?"),
-            (("0" * 64, "--sound"), "there is no asset"),
+            (("0" * 64, "--sound"), "was judged yet"),
             ((job("nobody's").job_id, "--sound"), "no asset of job"),
             ((f"{job(keys[0]).job_id}/{'0' * 8}", "--sound"), "no asset of job"),
             ((job(keys[0]).job_id, "--defect", WRONG, "--touched", "5", "--why", "x"), "belong to one defect"),
