@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -115,6 +116,8 @@ _here: list[_Worker] = []
 
 def _open(comparison: Comparison) -> None:
     _here[:] = [_Worker(comparison)]
+    gc.collect()
+    gc.freeze()  # modules and rulesets stay; looking through them again and again only takes time
 
 
 def _run(wanted: Slice) -> Part:

@@ -7,6 +7,7 @@ from typing import Final
 
 from rules.changes import Changes, Side
 from rules.decide import Route, routed
+from rules.lexicon_change import LexiconChange, lexicon_change
 from rules.prompts import read_prompt
 from rules.ruleset import Ruleset
 from rules.sanity import Finding, examine_read
@@ -35,31 +36,29 @@ class WhatIf:
     former: Ruleset
     new: Ruleset
     changes: Changes = field(default_factory=Changes)
-    _same_sanity: bool = field(init=False)
+    _same_frame: bool = field(init=False)
+    _lexicons: LexiconChange = field(init=False)
     _same_routes: bool = field(init=False)
     _covers: tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Compare what sanity and routing read."""
         former, new = self.former, self.new
-        self._same_sanity = (former.lexicon, former.brands, former.postprocess) == (
-            new.lexicon,
-            new.brands,
-            new.postprocess,
-        )
+        self._same_frame = (former.brands, former.postprocess) == (new.brands, new.postprocess)
+        self._lexicons = lexicon_change(former.lexicon, new.lexicon)
         self._covers = (prevented(former), prevented(new))
         same_rules = (former.routing, former.engines) == (new.routing, new.engines)
-        self._same_routes = self._same_sanity and same_rules and self._covers[0] == self._covers[1]
+        self._same_routes = same_rules and self._covers[0] == self._covers[1]
 
     def take(self, event: PromptSubmitted) -> None:
         """Count one prompt."""
         job = event.job
         read = read_prompt(job)
-        finding = examine_read(read, self.former)
-        former = _side(job, finding, self.former, self._covers[0])
-        new = former
-        if not self._same_routes:
-            again = finding if self._same_sanity else examine_read(read, self.new)
+        finding = again = examine_read(read, self.former)
+        if not self._same_frame or self._lexicons.touches(read):
+            again = examine_read(read, self.new)
+        former = new = _side(job, finding, self.former, self._covers[0])
+        if again is not finding or not self._same_routes:
             new = _side(job, again, self.new, self._covers[1])
             new = former if new == former else new  # counted once
         self.changes.take(job.job_id, job.prompt, former, new)

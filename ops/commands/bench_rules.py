@@ -45,12 +45,14 @@ def what_if_command(
 
     seen = measure(prompts, workers)
     if as_json:
-        print_json({**asdict(seen), "a_second": seen.a_second, "million_s": seen.million_s})
+        rates = {"a_second": seen.a_second, "million_s": seen.million_s, "cpu_ms_each": seen.cpu_ms_each}
+        print_json({**asdict(seen), **rates})
     else:
         out().print(f"{seen.machine}; load average {seen.load_before} before, {seen.load_after} after")
         out().print(
             f"{seen.prompts} prompts in {seen.seconds:g} s by {seen.workers} processes: {seen.a_second:g} a second,"
-            f" {seen.cpu_s:g} s of processor, {seen.peak_mib:g} MiB at most"
+            f" {seen.cpu_s:g} s of processor ({seen.cpu_ms_each:g} ms each), {seen.peak_mib:g} MiB at most;"
+            f" {seen.changed} would change"
         )
         out().print(f"a million would take {seen.million_s:g} s at this rate; at most {seen.limit_s:g} s")
     if not seen.within_limits:
