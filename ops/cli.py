@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import version
@@ -99,14 +99,15 @@ def root(
     """Prompt events in, checked images out."""
 
 
-def main() -> None:
-    """Entry point: runs a command and turns the errors of the tree into one clear line and exit status.
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: runs a command, by its words or by those of the process, and ends as it says.
 
+    Errors of the tree become one clear line and an exit status.
     Wrong input and wrong settings end in status 2, everything else of the tree in 1. An error outside the tree is a
     defect of ours and keeps its trace.
     """
     try:
-        app()
+        app(arguments)
     except PresscheckError as e:
         err().print(f"presscheck: {e}", markup=False, soft_wrap=True)
         sys.exit(EXIT_WRONG_USE if isinstance(e, BadConfig | Poison) else EXIT_FINDING)

@@ -31,11 +31,17 @@ PATIENCE_S: Final = 3_600.0
 """Without any run ending for so long, validation is not waited for any further."""
 
 
+def no_fault(_point: str) -> None:
+    """The fault hook of production: nothing happens."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Runner:
     """Carries one recovery out. `pause` waits seconds, and is True where the process is to end; `told` hears all.
 
-    A second runner of the same recovery fences the first, which then raises Fatal.
+    `fault` is called at each point where it can be killed: after each step by the step's name, and at the points of
+    its replay and its release, as `replay produced` and `release produced`. A second runner of the same recovery
+    fences the first, which then raises Fatal.
     """
 
     settings: Settings
@@ -45,6 +51,7 @@ class Runner:
     pause: Callable[[float], bool]
     told: Callable[[str], None] = lambda _line: None
     patience_s: float = PATIENCE_S
+    fault: Callable[[str], None] = no_fault
     _journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +77,7 @@ class Runner:
             why=why,
         )
         self._journal.write(change)
+        self.fault(change.step.value)
         return change
 
     def cancel(self, why: str) -> RecoveryChanged:
@@ -101,6 +109,7 @@ class Runner:
             clock=time.monotonic,
             pause=self.pause,
             told=lambda p: self.told(f"{p.sent} of {plan.replay.jobs} jobs requested"),
+            fault=lambda point: self.fault(f"replay {point}"),
         )
         there = known_replays(self.settings).get(self.recovery_id)
         if there is None:
@@ -158,7 +167,15 @@ class Runner:
             told=lambda done: self.told(f"{done.delivered + done.delivered_before} delivered"),
         )
         why = f"recovery {self.recovery_id}"
-        done = holds.release(self.settings, self.recovery_id, who=self.who, why=why, now_ms=self.now_ms, lots=lots)
+        done = holds.release(
+            self.settings,
+            self.recovery_id,
+            who=self.who,
+            why=why,
+            now_ms=self.now_ms,
+            lots=lots,
+            fault=lambda point: self.fault(f"release {point}"),
+        )
         delivered = {"delivered": done.delivered + done.delivered_before, "still_held": sum(done.still_held.values())}
         if done.stopped == holds.ASKED_TO_END:
             return now
@@ -195,6 +212,7 @@ class Runner:
             why=why[:1000],
         )
         self._journal.write(change)
+        self.fault(step.value)
         self.told(f"{step.value}{f': {why}' if why else ''}")
         return change
 

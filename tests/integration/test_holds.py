@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,7 +11,7 @@ import pytest
 
 from broker.admin import ensure_topics
 from broker.clients import producer
-from broker.settings import Settings
+from broker.settings import ENDPOINTS_FILE, Settings
 from ops import holds
 from ops.whole_topic import whole_topic, whole_topic_events
 from schemas import ids
@@ -23,6 +20,7 @@ from schemas.codec import Codec, LockedIds
 from schemas.errors import BadConfig, Fatal, Poison
 from schemas.events import Arm, AssetApproved, AssetHeld, Assignment, HoldScope
 from tests.conftest import MakeTopic
+from tests.inside import Done, presscheck
 from tests.stories import START_MS, accepted, job
 
 CODEC = Codec(LockedIds())
@@ -84,14 +82,10 @@ def release(settings: Settings, hold_id: str, fault: Callable[[holds.Step], None
     return holds.release(settings, hold_id, who="bob", why="checked", now_ms=lambda: START_MS + 1, batch=4, fault=fault)
 
 
-def command(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "PRESSCHECK_STATE_DIR": str(settings.state_dir),
-        "PRESSCHECK_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-    }
-    argv = [sys.executable, "-m", "ops", "hold", *arguments]
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=90, check=False)
+def command(settings: Settings, *words: str) -> Done:
+    endpoints = json.dumps({"kafka_bootstrap": settings.kafka_bootstrap})
+    (settings.state_dir / ENDPOINTS_FILE).write_text(endpoints, encoding="utf-8")
+    return presscheck("hold", *words, "--state", str(settings.state_dir))
 
 
 def test_set_list_and_release_as_an_operator_does_it(settings: Settings, unique: Unique):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -53,11 +50,11 @@ from schemas.ids import event_id
 from store import manifests
 from store.artifacts import open_store
 from store.manifests import Manifest
+from tests.inside import Done, presscheck
 from tests.integration.audit_ledger import fill, open_ledger
 from tests.integration.streams_support import send
 from tests.unit.rules import samples
 
-ROOT = Path(__file__).parents[2]
 CODEC = Codec(LockedIds())
 NOW_MS = 1_790_000_000_000
 Unique = Callable[[str], str]
@@ -132,15 +129,11 @@ def sent(settings: Settings, replay_id: str) -> Counter[str]:
     return Counter(r.job.job_id for r in requests(settings, replay_id))
 
 
-def call(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PRESSCHECK_")}
-    return subprocess.run(
-        [sys.executable, "-m", "ops", "replay", *arguments, "--state", str(settings.state_dir)],
-        cwd=ROOT, env={**inherited, "COLUMNS": "200"}, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+def call(settings: Settings, *words: str) -> Done:
+    return presscheck("replay", *words, "--state", str(settings.state_dir))
 
 
-def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+def told(done: Done) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     return cast("dict[str, Any]", json.loads(done.stdout))
 
