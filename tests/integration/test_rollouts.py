@@ -27,7 +27,7 @@ from rules.rollout_decision import decide
 from rules.ruleset import load_ruleset
 from schemas.catalogue import DESIGN_QUEUE, HELD
 from schemas.events import Arm, AssetHeld, RenderRequest, RolloutState
-from tests.integration.rollout_support import Pipeline, is_shadow, now_ms, spoils, stages
+from tests.integration.rollout_support import WITHIN_S, Pipeline, is_shadow, now_ms, spoils, stages
 from tests.unit.rules import samples
 from tests.waiting import until
 
@@ -249,7 +249,7 @@ def test_no_stage_ends_on_a_stale_audit_and_an_alarm_waits_for_nothing(flow: Pip
             controller.look(now_ms())
             return flow.rollout("stale").stage == 1
 
-        until("the stage ends once the audit has caught up", ends)
+        until("the stage ends once the audit has caught up", ends, WITHIN_S)
         flow.spoilt = spoils({CANDIDATE.id: 1.0})
         before = _stored(flow, "stale")
         flow.until("harm is stored", lambda: _stored(flow, "stale") > before + 40)
@@ -268,7 +268,13 @@ def test_jobs_of_the_candidate_that_hang_hold_a_stage_and_are_told(flow: Pipelin
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
     # No guard on the latency: what hung would be late, and rightly hold the stage.
     flow.command("start", CANDIDATE.id, "--name", "hangs", "--stages", "50,100", "--guard", "artifact-rate:+2pp", *FEW)
-    flow.hangs = lambda request: request.ruleset_id == CANDIDATE.id and request.job.job_id[0] in "0123"
+
+    def hangs(request: RenderRequest) -> bool:
+        """A quarter of the candidate's; not by ruleset, which may decide a job of the test before a little longer."""
+        assigned = request.assignment
+        return assigned is not None and assigned.arm is Arm.CANDIDATE and request.job.job_id[0] in "0123"
+
+    flow.hangs = hangs
     with flow.database() as conn, follow_rollouts(flow.settings) as followed:
         followed.wait_ready(60)
         controller = Controller(flow.settings, conn, RolloutTable(followed).current, overdue_ms=0)
@@ -278,9 +284,16 @@ def test_jobs_of_the_candidate_that_hang_hold_a_stage_and_are_told(flow: Pipelin
 
         def held() -> bool:
             controller.look(next(clock))
-            return f"{hung} jobs of the candidate have no verdict" in flow.command("status", "hangs")["waits_for"]
+            look = store.last_look(conn, "hangs")
+            said.append(look.reason if look else "")
+            return f"{hung} jobs of the candidate have no verdict" in said[-1]
 
-        until("the controller tells of them", held)
+        said: list[str] = []
+        try:
+            until("the controller tells of them", held, WITHIN_S)
+        except AssertionError as e:
+            raise AssertionError(f"{hung} hang, and it said: {said[-1]}") from e
+        assert flow.command("status", "hangs")["waits_for"] == said[-1]
         assert flow.rollout("hangs").stage == 0
         arms = {a["arm"]: a for a in facts(conn, flow.rollout("hangs"), now_ms(), overdue_ms=0)["arms"]}
         assert (arms["candidate"]["overdue"], arms["stable"]["overdue"]) == (hung, 0)
@@ -293,7 +306,7 @@ def test_jobs_of_the_candidate_that_hang_hold_a_stage_and_are_told(flow: Pipelin
             controller.look(next(clock))
             return flow.rollout("hangs").stage == 1
 
-        until("the stage ends once they have their verdicts", ends)
+        until("the stage ends once they have their verdicts", ends, WITHIN_S)
 
 
 def test_a_paused_one_takes_no_jobs_and_is_watched_all_the_same(flow: Pipeline) -> None:
