@@ -30,7 +30,10 @@ def rules_command(
             f"{seen.rate:g} jobs a second: the last record by the old rules came {seen.last_old_s:.2f} s after the"
             f" command was given ({stages}); the command took {seen.command_s:.2f} s; at most {seen.limit_s:g} s"
         )
-        out().print(f"records by the old rules {seen.records[0]}, by the new ones {seen.records[1]}; lost {seen.lost}")
+        out().print(
+            f"records by the old rules {seen.records[0]}, by the new ones {seen.records[1]}, by others {seen.others};"
+            f" jobs lost {seen.lost}, twice {seen.twice}"
+        )
     if not seen.within_limits:
         raise typer.Exit(EXIT_FINDING)
 
