@@ -21,6 +21,8 @@ CALL_S: Final = 10.0
 POLL_S: Final = 0.02
 """The client waits this out unless 500 records come: short, for most topics read so are short."""
 RETRY_S: Final = 0.2
+LEADER_S: Final = 30.0
+"""Ten were not enough for a topic just made while a stack came up on two cores that had a load of 15."""
 STALL_S: Final = 60.0
 """A broker aborts the open transaction of a writer that died after 15 s, and looks for such every 10 s."""
 
@@ -91,7 +93,7 @@ def _bounds(settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
 
 def _watermarks(look: Consumer, place: TopicPartition) -> tuple[int, int]:
     """Asked again for a while where the broker does not say: a partition just made has no leader for a moment."""
-    end = time.monotonic() + CALL_S
+    end = time.monotonic() + LEADER_S
     while True:
         try:
             return look.get_watermark_offsets(place, timeout=CALL_S)
