@@ -49,6 +49,11 @@ STRONGEST: Final = 0.002
 sharpest thing in it, for what lies behind may be out of focus."""
 LEAST_RISE: Final = 12.0
 """Levels that an edge must rise to be measured; less is grain."""
+FEWEST: Final = 16
+"""Pixels that are measured at least, however small the picture."""
+FLANK: Final = 0.5
+"""Share of the steepest slope (that of the last of FEWEST, so that no lone pixel decides) below which a pixel lies
+beside the sharpest edges, or on softer ones: most of the steepest thousandths do where little is drawn."""
 
 
 class CompositionCheck:
@@ -108,8 +113,9 @@ def edge_width(plane: Plane) -> float:
         return 0.0
     across, down = (CV.Sobel(plane, CV.CV_32F, *d, ksize=1) / 2 for d in ((1, 0), (0, 1)))
     slope = np.hypot(across, down)
-    count = max(16, int(STRONGEST * slope.size))
-    steepest = np.flatnonzero(slope >= np.partition(slope, -count, axis=None)[-count])
+    count = max(FEWEST, int(STRONGEST * slope.size))
+    ranked = np.partition(slope, (-count, -FEWEST), axis=None)
+    steepest = np.flatnonzero(slope >= max(ranked[-count], FLANK * ranked[-FEWEST]))
     window = np.ones((2 * EDGE_REACH_PX + 1,) * 2, dtype=np.uint8)
     rise = (CV.dilate(plane, window) - CV.erode(plane, window)).ravel()[steepest]
     clear = rise >= LEAST_RISE

@@ -51,6 +51,10 @@ FLAT: Final = 10.0
 """Mean distance in L*a*b* that its pixels may keep from its main colours."""
 ROUGH: Final = 1.6
 """Outline squared over 4π times the area, from which one piece is no plain shape: 1 is a disc, 1.27 a square."""
+CORNERS: Final = 4
+"""A piece whose outline is convex with no more corners is a plain shape, however rough: triangles are 1.65 and more."""
+STRAIGHT: Final = 0.04
+"""How far an outline may keep from the straight lines between its corners, as a share of its length."""
 DETAIL: Final = 0.08
 """Share of its inner pixels that lie on an edge, from which it is no plain shape either."""
 SAME: Final = 10.0
@@ -173,6 +177,9 @@ def _worked(body: Truth, drawn: npt.NDArray[np.uint8]) -> bool:
     if len(large) != 1:
         return len(large) > 1
     outline, area = large[0]
+    corners = CV.approxPolyDP(outline, STRAIGHT * CV.arcLength(outline, closed=True), closed=True)
+    if len(corners) <= CORNERS and CV.isContourConvex(corners):
+        return False
     return float(CV.arcLength(outline, closed=True)) ** 2 / (4 * np.pi * area) >= ROUGH
 
 

@@ -68,6 +68,16 @@ def test_lettering_is_no_subject():
     assert (got["subject_x"], got["subject_y"]) == pytest.approx((375 / 480, 375 / 480), abs=0.06)
 
 
+def test_one_small_shape_on_a_soft_ground_is_as_sharp_as_it_is_drawn():
+    soft = np.repeat(np.linspace(40, 200, 512)[:, None], 512, axis=1)
+    for ground in (np.full((512, 512), 90.0), soft):
+        image = Image.fromarray(ground.astype(np.uint8)).convert("RGB")
+        ImageDraw.Draw(image).polygon(((250, 500), (262, 480), (274, 500)), fill=(250, 250, 60))
+        assert 0 < numbers(np.asarray(image))["edge_width_px"] < 3
+        blurred = np.asarray(image.filter(ImageFilter.GaussianBlur(2.5)))
+        assert numbers(blurred)["edge_width_px"] > 4.3
+
+
 def test_an_even_picture_has_no_edges_and_its_subject_is_the_whole():
     for shape in ((64, 64, 3), (3, 5, 3), (1, 1, 3), (9, 400, 3)):
         even = np.full(shape, 90, dtype=np.uint8)

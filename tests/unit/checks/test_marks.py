@@ -43,9 +43,27 @@ def test_what_is_no_mark_is_not_seen():
     assert seen(sheet((24, 24), side=300)) == 0
     assert seen(sheet((-20, -20))) == 0  # cut off
     assert seen(sheet((24, 24), (410, 24), (24, 540), (410, 540))) == 0  # a pattern
+
+
+def test_a_plain_shape_is_no_mark():
     disc = Image.new("RGB", (512, 640), GROUND)
     ImageDraw.Draw(disc).ellipse((24, 24, 90, 90), fill=(200, 60, 20))
     assert seen(disc) == 0
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [
+        ((30, 80), (60, 20), (90, 80)),
+        ((24, 70), (64, 30), (104, 70)),
+        ((24, 24), (104, 24), (104, 60), (24, 60)),
+        ((20, 60), (60, 30), (110, 60), (60, 90)),
+    ],
+)
+def test_triangles_and_panels_are_no_marks(corners: tuple[tuple[int, int], ...]):
+    image = Image.new("RGB", (512, 640), GROUND)
+    ImageDraw.Draw(image).polygon(corners, fill=(200, 60, 20))
+    assert seen(image) == 0
 
 
 def test_lettering_and_supplied_logos_are_not_marks():
