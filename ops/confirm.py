@@ -1,8 +1,9 @@
-"""Asks a person before a ruleset may get jobs that no worker is there to do."""
+"""Asks a person before a ruleset comes into force that no worker can carry out whole."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 
 import typer
 
@@ -12,16 +13,30 @@ from rules.ruleset import Ruleset
 from schemas.errors import BadConfig
 
 
-def unserved_or_confirmed(settings: Settings, ruleset: Ruleset, *, yes: bool, doing: str) -> tuple[str, ...]:
-    """Engines that no worker serves, once a person took that; `doing` names what is asked. Raises BadConfig."""
-    from ops.serving import unserved  # it brings the workers' libraries, and a rollback cannot wait for those
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unapplied:
+    """What of a ruleset cannot be applied: engines that no worker serves, and readers that this machine lacks."""
 
-    waiting = unserved(settings, ruleset)
-    if not waiting:
-        return ()
-    said = f"no running worker serves {', '.join(waiting)}: what is routed there would wait"
-    if yes:
-        err().print(said, style="yellow", markup=False)
-    elif not (sys.stdin.isatty() and typer.confirm(f"{said}. {doing} all the same?", err=True)):
-        raise BadConfig(said, mend=f"start one (presscheck run render --engine {waiting[0]}), or say --yes")
-    return waiting
+    engines: tuple[str, ...] = ()
+    readers: tuple[str, ...] = ()
+
+
+def unapplied_or_confirmed(settings: Settings, ruleset: Ruleset, *, yes: bool, doing: str) -> Unapplied:
+    """What cannot be applied, once a person took that; `doing` names what is asked. Raises BadConfig."""
+    from ops.serving import unread, unserved  # they bring the workers' libraries; a rollback cannot wait for those
+
+    waiting, lacking = unserved(settings, ruleset), unread(settings, ruleset)
+    said: list[str] = []
+    mends: list[str] = []
+    if waiting:
+        said.append(f"no running worker serves {', '.join(waiting)}: what is routed there would wait")
+        mends.append(f"start one (presscheck run render --engine {waiting[0]})")
+    if lacking:
+        said.append(f"on this machine {'; '.join(lacking.values())}: a person would have to see every asset")
+        mends.append("set it up, or take it out of `readers`")
+    if said and yes:
+        for line in said:
+            err().print(line, style="yellow", markup=False)
+    elif said and not (sys.stdin.isatty() and typer.confirm(f"{'; '.join(said)}. {doing} all the same?", err=True)):
+        raise BadConfig("; ".join(said), mend=f"{', '.join(mends)}, or say --yes")
+    return Unapplied(engines=waiting, readers=tuple(lacking))

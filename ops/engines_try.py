@@ -205,7 +205,7 @@ def engine_of(name: str, ruleset: Ruleset, settings: Settings, *, stand_in: bool
         raise BadConfig(f"{name} cannot run here: {state.why}", mend="`presscheck engines list` shows what can")
     own = frozenset(a.engine for a in registry.available(settings, ruleset.engines) if a.runs)
     stand_ins = frozenset({name}) if stand_in else frozenset[str]()
-    pool = pool_of(settings, own - stand_ins, stand_ins, named=lambda _: ruleset, active=lambda: ruleset)
+    pool = pool_of(settings, own - stand_ins, stand_ins, named=lambda _: ruleset)
     engine = pool.engine(profile)
     if engine is None:
         raise BadConfig(f"{name} is not among the engines of this machine")

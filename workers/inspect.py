@@ -13,7 +13,7 @@ import structlog
 from broker import logs
 from broker.broadcast import RulesetTable, follow_looks, follow_rulesets
 from broker.logs import about_job
-from broker.ruling import NamedRulesets
+from broker.ruling import TOLD_MAX, NamedRulesets
 from broker.settings import Settings
 from broker.signals import StopSignals
 from broker.worker import WorkerPlan, run_worker
@@ -30,9 +30,9 @@ from workers.checks.aesthetic import AestheticScorer
 from workers.checks.aesthetic_scorers import open_scorer
 from workers.checks.campaign import CampaignMemory, Campaigns
 from workers.checks.cores import share_cores
-from workers.checks.measure import Given, Looks, inspect_assets
+from workers.checks.measure import TEXT, Given, Looks, inspect_assets
 from workers.checks.port import Check, TextReader
-from workers.checks.readers import open_readers
+from workers.checks.readers import lacking, open_readers
 from workers.checks.registry import open_checks
 from workers.checks.vision import Vision, open_vision
 
@@ -73,22 +73,43 @@ class Checks:
         default_factory=dict[tuple[str, ...], tuple[TextReader, ...]]
     )
     """By their names, those used last at the end."""
+    _told: set[str] = field(default_factory=set[str])
     _alone: int = 0
     """Times in a row that the last of these was asked for."""
 
     def __call__(self, assets: Sequence[Given], ruleset: Ruleset) -> Sequence[Inspection]:
-        """All measurements of each. Raises BadConfig where a reader is not installed."""
+        """All measurements of each.
+
+        A reader or a check that is not to be had here is left out, and is an error of each inspection: so a person sees
+        the asset. A ruleset may be activated that another machine was made for; ending would stop everybody's work.
+        """
         if self._opened is None:
             self._opened = open_checks(self.vision, self.scorer, self.campaigns)
-        readers = self._open(ruleset.readers)
+        left_out = self._left_out(ruleset, self._opened)
+        readers = self._open(tuple(name for name in ruleset.readers if name not in left_out))
         looks = Looks(
-            checks=ruleset.checks,
+            checks=tuple(name for name in ruleset.checks if name not in left_out),
             readers=readers,
             opened=self._opened,
             thresholds=ruleset.thresholds,
             threads=self.threads,
         )
-        return inspect_assets([replace(a, palette=ruleset.palette(a.request.job.brand)) for a in assets], looks)
+        found = inspect_assets([replace(a, palette=ruleset.palette(a.request.job.brand)) for a in assets], looks)
+        errors = tuple(CheckError(check=TEXT if n in ruleset.readers else n, message=w) for n, w in left_out.items())
+        return [replace(i, errors=(*i.errors, *errors)) for i in found] if errors else found
+
+    def _left_out(self, ruleset: Ruleset, opened: Mapping[str, Check]) -> Mapping[str, str]:
+        """Readers and checks of a ruleset that are not to be had here, each with why; logged once."""
+        known = (*opened, TEXT)
+        left_out = {
+            **lacking(ruleset.readers, vision=self.vision is not None),
+            **{name: f"there is no check {name!r}" for name in ruleset.checks if name not in known},
+        }
+        if left_out and ruleset.id not in self._told and len(self._told) < TOLD_MAX:
+            self._told.add(ruleset.id)
+            log = structlog.get_logger(__name__)
+            log.error("cannot measure all that the ruleset asks for", ruleset_id=ruleset.id, left_out=dict(left_out))
+        return left_out
 
     def _open(self, names: tuple[str, ...]) -> tuple[TextReader, ...]:
         last = next(reversed(self._readers), None)

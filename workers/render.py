@@ -44,11 +44,10 @@ def pool_of(
     stand_ins: frozenset[str],
     *,
     named: Callable[[str], Ruleset],
-    active: Callable[[], Ruleset],
 ) -> Pool:
     """The engines of this process: `own` ones, and the simulator in place of `stand_ins`.
 
-    `named` gives the ruleset of an id; what paints under typeset is that of the `active` one.
+    `named` gives the ruleset of an id: a request's own says how it is rendered, and what paints under typeset.
     """
 
     def palette(request: RenderRequest) -> Sequence[str]:
@@ -59,9 +58,9 @@ def pool_of(
             return registry.build(profile, settings, palette, art)
         return registry.stand_in(profile, palette)
 
-    def art(name: str) -> Painter | None:
+    def art(name: str, ruleset_id: str) -> Painter | None:
         """An engine that paints for typeset; a stand-in draws no better than typeset does itself."""
-        profile = active().engines.get(name)
+        profile = named(ruleset_id).engines.get(name)
         engine = pool.engine(profile) if profile is not None and name in own else None
         if profile is None or engine is None:
             return None
@@ -134,7 +133,7 @@ def main(settings: Settings) -> int:
             handler = RenderHandler(
                 store=store,
                 ruleset=named,
-                engines=pool_of(settings, own, stand_ins, named=named, active=table.current),
+                engines=pool_of(settings, own, stand_ins, named=named),
                 finish=finisher,
                 hard_s=settings.max_attempt_age_s,
                 now_ms=plan.now_ms,

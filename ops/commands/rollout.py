@@ -15,7 +15,7 @@ from rich.live import Live
 from audit.migrate import connect
 from broker.settings import Settings
 from ops import rollouts
-from ops.confirm import unserved_or_confirmed
+from ops.confirm import unapplied_or_confirmed
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table
 from ops.rollout_status import facts, is_finding, shown, when
 from ops.rollout_topic import read_rollouts
@@ -90,7 +90,7 @@ def start(
     )
     rollout_id = name or rollouts.new_id(tried.id, at_ms)
     rollouts.check_id(rollout_id)
-    waiting = unserved_or_confirmed(settings, tried, yes=yes, doing="Start")
+    lacking = unapplied_or_confirmed(settings, tried, yes=yes, doing="Start")
     was_known = publish(settings, tried, who=by, at_ms=at_ms, activate=False).was_known
     step = rollouts.begin(
         settings,
@@ -103,7 +103,8 @@ def start(
         at_ms=at_ms,
     )
     if as_json:
-        print_json({**asdict(step), "was_published": was_known, "unserved_engines": list(waiting)})
+        more = {"unserved_engines": list(lacking.engines), "missing_readers": list(lacking.readers)}
+        print_json({**asdict(step), "was_published": was_known, **more})
         return
     out().print(
         f"roll-out {step.rollout_id}: {step.percent} % of new jobs go to ruleset {tried.id[:12]}; follow it by:"

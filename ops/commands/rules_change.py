@@ -11,7 +11,7 @@ import psutil
 import typer
 
 from ops import rulesets
-from ops.confirm import unserved_or_confirmed
+from ops.confirm import Unapplied, unapplied_or_confirmed
 from ops.console import JsonOption, StateOption, out, print_json, print_table
 from ops.ruleset_topic import Published, parsed, read_topic
 from ops.running import running_stack
@@ -21,7 +21,7 @@ ConfigOption = Annotated[
     typer.Option("--config", metavar="DIR", help="Folder with pipeline.yml (default: PRESSCHECK_CONFIG_DIR)."),
 ]
 WhoOption = Annotated[str | None, typer.Option("--who", help="Who does it (default: the user of this process).")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Activate even where no worker serves an engine.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Activate even if an engine or reader is missing.")]
 
 
 def publish_command(
@@ -36,10 +36,10 @@ def publish_command(
     """Check the files and publish them as a ruleset; what fails the check is not published."""
     settings = running_stack(state, database=False)
     ruleset = rulesets.read_config(config or settings.config_dir)
-    waiting = unserved_or_confirmed(settings, ruleset, yes=yes, doing="Activate") if activate else ()
+    lacking = unapplied_or_confirmed(settings, ruleset, yes=yes, doing="Activate") if activate else Unapplied()
     done = rulesets.publish(settings, ruleset, who=who or _user(), at_ms=_now_ms(), activate=activate)
     if as_json:
-        print_json(_facts(done, activate=activate, waiting=waiting))
+        print_json(_facts(done, activate=activate, lacking=lacking))
         return
     out().print(f"{'published before' if done.was_known else 'published'}: ruleset {ruleset.id[:12]}")
     if activate:
@@ -59,10 +59,10 @@ def activate_command(
     """Let a published ruleset decide: every running stage applies it within two seconds, and no restart is needed."""
     settings = running_stack(state, database=False)
     ruleset = parsed(read_topic(settings).find(name))
-    waiting = unserved_or_confirmed(settings, ruleset, yes=yes, doing="Activate")
+    lacking = unapplied_or_confirmed(settings, ruleset, yes=yes, doing="Activate")
     done = rulesets.activate(settings, ruleset.id, who=who or _user(), at_ms=_now_ms())
     if as_json:
-        print_json(_facts(done, activate=True, waiting=waiting))
+        print_json(_facts(done, activate=True, lacking=lacking))
         return
     _say_active(done)
 
@@ -72,7 +72,7 @@ def rollback_command(who: WhoOption = None, state: StateOption = None, *, as_jso
     settings = running_stack(state, database=False)
     done = rulesets.roll_back(settings, who=who or _user(), at_ms=_now_ms())
     if as_json:
-        print_json(_facts(done, activate=True, waiting=()))
+        print_json(_facts(done, activate=True, lacking=Unapplied()))
         return
     _say_active(done)
 
@@ -127,13 +127,14 @@ def _cell(column: str, value: Any) -> str:
     return value or ""
 
 
-def _facts(done: rulesets.Changed, *, activate: bool, waiting: tuple[str, ...]) -> dict[str, Any]:
+def _facts(done: rulesets.Changed, *, activate: bool, lacking: Unapplied) -> dict[str, Any]:
     return {
         "ruleset_id": done.ruleset_id,
         "former_id": done.former_id,
         "was_published": done.was_known,
         "activated": activate,
-        "unserved_engines": list(waiting),
+        "unserved_engines": list(lacking.engines),
+        "missing_readers": list(lacking.readers),
     }
 
 

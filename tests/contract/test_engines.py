@@ -69,7 +69,9 @@ def _over_art() -> Subject:
     painter = replace(renders.profile(EngineKind.SIMULATOR, max_pixels=512 * 512), id="painter")
     profile = replace(renders.profile(EngineKind.TYPESET, max_pixels=1024 * 1024), art="painter")
     second = Simulator(painter, lambda _: renders.NORTHWIND, {})
-    engine = Typeset(profile, lambda _: renders.NORTHWIND, art=lambda _: Painter(profile=painter, engine=second))
+    engine = Typeset(
+        profile, lambda _: renders.NORTHWIND, art=lambda _engine, _ruleset: Painter(profile=painter, engine=second)
+    )
     return replace(_drawn(EngineKind.TYPESET), engine=engine)
 
 

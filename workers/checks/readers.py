@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Final
 
 from schemas.errors import BadConfig
@@ -41,6 +42,21 @@ def open_readers(names: Sequence[str], threads: int = 1, vision: Vision | None =
             raise BadConfig(f"there is no text reader {name!r}", mend=f"choose from {', '.join(READERS)}")
     shared = TextModels(threads) if any(n.startswith("rapidocr") for n in names) else None
     return tuple(open_vision_reader(vision) if name == "vision" else _open(name, shared, threads) for name in names)
+
+
+def lacking(names: Sequence[str], *, vision: bool) -> Mapping[str, str]:
+    """Readers that cannot be opened here, each with why; `vision` says whether an endpoint is set. Loads nothing."""
+    why: dict[str, str] = {}
+    for name in names:
+        package = "easyocr" if name == "easyocr" else "rapidocr"
+        if name not in READERS:
+            why[name] = f"there is no text reader {name!r}"
+        elif name == "vision":
+            if not vision:
+                why[name] = "the reader vision has no endpoint"
+        elif find_spec(package) is None:
+            why[name] = f"the reader {name} needs the package {package}"
+    return why
 
 
 def _open(name: str, shared: TextModels | None, threads: int) -> TextReader:

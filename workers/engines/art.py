@@ -48,11 +48,12 @@ class Painter:
     engine: Engine
 
 
-ArtSource = Callable[[str], Painter | None]
-"""Gives the engine of an id, ready to render; None where this process does not have it. A stand-in is not it."""
+ArtSource = Callable[[str, str], Painter | None]
+"""Gives the engine of an id as the ruleset of an id has it, ready to render; None where this process does not have it.
+A stand-in is not it."""
 
 
-def nobody_paints(_engine: str) -> None:
+def nobody_paints(_engine: str, _ruleset_id: str) -> None:
     """The source where no engine is at hand."""
 
 

@@ -52,8 +52,9 @@ class Typeset:
         """It holds nothing; the art engine is parked by whoever lent it."""
 
     def batch_key(self, request: RenderRequest) -> str:
-        """Requests of one size share a batch."""
-        return f"{request.job.width}x{request.job.height}"
+        """Requests of one size share a batch; where another engine paints, those of one ruleset, which says how."""
+        size = f"{request.job.width}x{request.job.height}"
+        return size if self._profile.art is None else f"{size} by {request.ruleset_id}"
 
     def max_batch(self, request: RenderRequest) -> int:
         """By the profile; 1 for a size that it refuses, so that the refusal is a result."""
@@ -80,7 +81,7 @@ class Typeset:
             n for n, (art, r) in enumerate(zip(arts, requests, strict=True))
             if art is None and not self._profile.refuses(r.sampling, r)
         ]  # fmt: skip
-        painter, why = self._painter() if wanted else (None, "")
+        painter, why = self._painter(requests[wanted[0]].ruleset_id) if wanted else (None, "")
         if painter is not None:
             painted = paint(painter, [requests[n] for n in wanted], self._readers, watch)
             for n, art in zip(wanted, painted, strict=True):
@@ -88,10 +89,11 @@ class Typeset:
                 self._painted_by = art.painted_by or self._painted_by
         return [art or drawn_art(why) for art in arts]
 
-    def _painter(self) -> tuple[Painter | None, str]:
+    def _painter(self, ruleset_id: str) -> tuple[Painter | None, str]:
+        """What paints for requests of a ruleset: two may have the same engine by another profile."""
         if self._profile.art is None:
             return None, ""
-        painter = self._art(self._profile.art)
+        painter = self._art(self._profile.art, ruleset_id)
         return painter, "" if painter else f"{self._profile.art} is not served by this process"
 
     def _set(self, request: RenderRequest, files: Mapping[str, bytes], art: Art | BadFile) -> Rendered:

@@ -93,7 +93,7 @@ def _palette() -> poster.Palette:
 def _typeset(*paints: str, profile: EngineProfile = PROFILE) -> tuple[Typeset, Brush]:
     brush = Brush(list(paints))
 
-    def source(name: str) -> Painter | None:
+    def source(name: str, _ruleset_id: str) -> Painter | None:
         return Painter(profile=PAINTER, engine=brush) if name == "painter" else None
 
     return Typeset(profile, lambda _: renders.HALDEN, art=source), brush
@@ -108,6 +108,18 @@ def _asked(seed: int = 7, **given: object) -> RenderRequest:
 def _made(result: Rendered | RenderFailure) -> Rendered:
     assert isinstance(result, Rendered), result
     return result
+
+
+def test_what_paints_is_that_of_the_ruleset_that_routed_the_request() -> None:
+    asked: list[tuple[str, str]] = []
+    engine = Typeset(PROFILE, lambda _: renders.HALDEN, art=lambda name, ruleset: asked.append((name, ruleset)))
+    one, other = (replace(_asked(), ruleset_id=digit * 64) for digit in "12")
+    assert engine.batch_key(one) != engine.batch_key(other)
+    alone = Typeset(replace(PROFILE, art=None), lambda _: renders.HALDEN)
+    assert alone.batch_key(one) == alone.batch_key(other)
+    for request in (one, other):
+        assert _made(engine.render([request], {})[0]).facts["art"] == "drawn"
+    assert asked == [("painter", one.ruleset_id), ("painter", other.ruleset_id)]
 
 
 def test_the_painter_is_asked_for_the_scene_and_for_no_text() -> None:
@@ -193,7 +205,7 @@ def test_a_painter_that_goes_away_in_the_middle_is_not_paid_twice_for_what_it_pa
 def test_what_the_painter_refuses_is_drawn_with_the_reason() -> None:
     refusing = replace(PAINTER, steps=(20, 50))
     brush = Brush([])
-    engine = Typeset(PROFILE, lambda _: (), art=lambda _: Painter(profile=refusing, engine=brush))
+    engine = Typeset(PROFILE, lambda _: (), art=lambda _engine, _ruleset: Painter(profile=refusing, engine=brush))
     assert "takes 20 to 50 steps" in _made(engine.render([_asked()], {})[0]).facts["art_why"]
     assert brush.asked == []
 
@@ -267,7 +279,9 @@ def test_a_repair_of_last_resort_paints_as_well() -> None:
 
 def test_over_a_real_engine_the_same_seed_gives_the_same_bytes() -> None:
     simulator = Simulator(PAINTER, lambda _: renders.HALDEN, {})
-    engine = Typeset(PROFILE, lambda _: renders.HALDEN, art=lambda _: Painter(profile=PAINTER, engine=simulator))
+    engine = Typeset(
+        PROFILE, lambda _: renders.HALDEN, art=lambda _engine, _ruleset: Painter(profile=PAINTER, engine=simulator)
+    )
     first, again, other = (_made(engine.render([_asked(s)], {})[0]) for s in (3, 3, 4))
     assert first == again
     assert first.encoded() != other.encoded()
@@ -301,7 +315,10 @@ def test_the_registry_hands_the_source_and_the_faces_on() -> None:
 
     brush = Brush(["plain"])
     engine = registry.build(
-        PROFILE, Settings.model_validate({}), lambda _: (), lambda _: Painter(profile=PAINTER, engine=brush)
+        PROFILE,
+        Settings.model_validate({}),
+        lambda _: (),
+        lambda _engine, _ruleset: Painter(profile=PAINTER, engine=brush),
     )
     assert _made(engine.render([_asked()], {})[0]).facts["art"] == "painter"
     assert fonts.here()[: len(fonts.ALL)] == fonts.ALL
