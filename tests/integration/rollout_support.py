@@ -20,6 +20,7 @@ from typing import Any, TypeVar, cast
 import psycopg
 from typer.testing import CliRunner
 
+from audit import rollouts as store
 from audit.migrate import connect
 from broker.settings import ENDPOINTS_FILE, Settings
 from ops.commands.rollout import app
@@ -142,6 +143,15 @@ class Pipeline:
             return seen()
 
         return until(what, look, within_s)
+
+    def until_over(self, rollout_id: str, *, submit: bool = True) -> RolloutState:
+        """Let jobs flow until a roll-out has ended, and say how; where it does not, what it waited for."""
+        try:
+            return self.until("the roll-out has ended", lambda: self.ended_as(rollout_id), submit=submit)
+        except AssertionError as e:
+            with self.database() as conn:
+                look = store.last_look(conn, rollout_id)
+            raise AssertionError(f"{e}; it is {self.rollout(rollout_id)}, and waits: {look}") from e
 
     def until_all_ended(self) -> None:
         """Let what is under way come to its first verdict."""

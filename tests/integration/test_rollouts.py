@@ -34,6 +34,8 @@ from tests.waiting import until
 STABLE = samples.ruleset()
 CANDIDATE = load_ruleset(samples.changed("verdict.yml", "cast_max: 45", "cast_max: 44"))
 FEW = ("--min-jobs", "30", "--yes")
+LOOSE = ("--guard", "artifact-rate:+2pp", "--guard", "corrupt-bytes:1%", "--guard", "p95:+900%")
+"""The usual guards, but for a latency that a busy machine does not make lean: in both arms it is the machine's."""
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +113,7 @@ def test_a_worse_candidate_is_taken_back_without_a_hand(flow: Pipeline, candidat
     assert (begun["candidate_ruleset_id"], begun["stable_ruleset_id"]) == (CANDIDATE.id, STABLE.id)
     assert "roll-out worse is running" in flow.command("start", CANDIDATE.id[:12], *FEW, ok=2)["error"]
     with flow.controller():
-        ended = flow.until("the roll-out has ended", lambda: flow.ended_as("worse"))
+        ended = flow.until_over("worse")
     assert ended is RolloutState.ROLLED_BACK
     assert flow.active_id() == STABLE.id
     step = flow.rollout("worse")
@@ -131,9 +133,9 @@ def test_a_worse_candidate_is_taken_back_without_a_hand(flow: Pipeline, candidat
 def test_an_equal_candidate_comes_through_all_stages_and_decides_then(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
     flow.spoilt = spoils({STABLE.id: 0.05, CANDIDATE.id: 0.05})
-    flow.command("start", CANDIDATE.id[:12], "--name", "equal", "--stages", "30,100", *FEW)
+    flow.command("start", CANDIDATE.id[:12], "--name", "equal", "--stages", "30,100", *LOOSE, *FEW)
     with flow.controller():
-        ended = flow.until("the roll-out has ended", lambda: flow.ended_as("equal"))
+        ended = flow.until_over("equal")
     assert ended is RolloutState.COMPLETED
     assert flow.active_id() == CANDIDATE.id
     told = flow.command("status", "equal")
@@ -155,13 +157,13 @@ def test_an_equal_candidate_comes_through_all_stages_and_decides_then(flow: Pipe
 def test_a_killed_controller_goes_on_with_the_same_numbers(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
     flow.spoilt = spoils({STABLE.id: 0.05, CANDIDATE.id: 0.05})
-    flow.command("start", CANDIDATE.id, "--name", "killed", "--stages", "40,70,100", "--paired", "20%", *FEW)
+    flow.command("start", CANDIDATE.id, "--name", "killed", "--stages", "40,70,100", "--paired", "20%", *LOOSE, *FEW)
     with flow.controller() as controller:
         flow.until("the second stage", lambda: flow.rollout("killed").stage == 1)
         controller.kill()
         flow.until("more verdicts come", lambda: _stored(flow, "killed") > 150)
         controller.start()
-        ended = flow.until("the roll-out has ended", lambda: flow.ended_as("killed"))
+        ended = flow.until_over("killed")
     assert ended is RolloutState.COMPLETED
     final = flow.rollout("killed")
     with flow.database() as conn:
@@ -188,7 +190,7 @@ def test_one_controller_decides_at_a_time(flow: Pipeline) -> None:
 
 def test_a_crash_at_any_step_writes_it_once_or_not_at_all(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
-    flow.command("start", CANDIDATE.id, "--name", "crash", "--stages", "50,100", *FEW)
+    flow.command("start", CANDIDATE.id, "--name", "crash", "--stages", "50,100", *LOOSE, *FEW)
     flow.until("verdicts for a stage", lambda: _stored(flow, "crash") > 150)
 
     class Crash(Exception):
@@ -331,7 +333,7 @@ def test_a_paused_one_takes_no_jobs_and_is_watched_all_the_same(flow: Pipeline) 
     flow.command("pause")
     flow.until_all_ended()
     with flow.controller():
-        ended = flow.until("it is taken back", lambda: flow.ended_as("paused"), submit=False)
+        ended = flow.until_over("paused", submit=False)
     assert ended is RolloutState.ROLLED_BACK
     assert [s["state"] for s in flow.command("status", "paused", ok=1)["steps"]] == [
         "rolled_back", "paused", "running", "paused", "running",
@@ -346,7 +348,7 @@ def test_twins_are_compared_and_never_delivered(flow: Pipeline) -> None:
         "--guard", "artifact-rate:+1pp", *FEW,
     )  # fmt: skip
     with flow.controller():
-        ended = flow.until("the roll-out has ended", lambda: flow.ended_as("pairs"))
+        ended = flow.until_over("pairs")
     assert ended is RolloutState.ROLLED_BACK
     flow.until_all_ended()
     twins = [*flow.of("pairs", Arm.STABLE, shadow=True), *flow.of("pairs", Arm.CANDIDATE, shadow=True)]
