@@ -59,7 +59,7 @@ def _view(original: str, fold: Callable[[str], str]) -> View:
     if original.isascii():
         return View(original, original, range(len(original)), range(1, len(original) + 1))
     if _is_plain(original):
-        text = "".join([c if c.isascii() else fold(c) for c in original])
+        text = original.translate({ord(c): fold(c) for c in set(original) if not c.isascii()})
         return View(original, text, range(len(original)), range(1, len(original) + 1))
     out: list[str] = []
     starts: list[int] = []

@@ -226,6 +226,11 @@ def _start(
     return RenderRequested(event_id=event_id, at_ms=at_ms, request=request)
 
 
+def route_facts(job: Job, finding: Finding, lane: Lane) -> Facts:
+    """What routing rules look at."""
+    return facts_of(job, tags=finding.tags, risk=finding.risk, lane=lane, phrases=finding.text.phrases)
+
+
 def routed(
     job: Job,
     finding: Finding,
@@ -234,11 +239,13 @@ def routed(
     lane: Lane,
     engine: str | None = None,
     preset: Preset | None = None,
+    facts: Facts | None = None,
 ) -> Route:
-    """Where the rules send a job of which sanity found this; `engine` and `preset` go before what they say."""
-    rule = ruleset.routing.choose(
-        facts_of(job, tags=finding.tags, risk=finding.risk, lane=lane, phrases=finding.text.phrases)
-    )
+    """Where the rules send a job of which sanity found this; `engine` and `preset` go before what they say.
+
+    `facts` are those of `route_facts`, where they are known.
+    """
+    rule = ruleset.routing.choose(facts or route_facts(job, finding, lane))
     kind = preset or (rule.preset if engine is None else Preset.STANDARD)
     named = rule.name if engine is None else ASKED_FOR
     if finding.reasons or rule.engine is None:

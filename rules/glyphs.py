@@ -22,16 +22,33 @@ TINY: Final = 1e-6
 def glyph_defects(
     inspection: Inspection, contract: TextContract, checks: Sequence[str], limits: Mapping[str, float]
 ) -> list[Defect]:
-    """At most one defect, never certain: the least healthy letter of the wanted phrases.
+    """At most two defects, never certain: of what was wanted the figure most like a letter, the least healthy letter.
 
-    It is told where it is below `health_min` whatever the others are, or below `odd_max` and stands out from the next
+    A figure is told where it is more like its look-alike than like itself by more than `twin_max`. The least healthy
+    is told where it is below `health_min` whatever the others are, or below `odd_max` and stands out from the next
     least healthy by `apart_min`. Where the lettering as a whole is not like a font's (letters of leaves, tubes, drips),
     one letter that is not says nothing, and none is reported.
     """
     odd = max(limits["glyphs.health_min"], limits["glyphs.odd_max"])
-    if CHECK not in checks or all(g.health >= odd for g in inspection.glyphs):
+    most = limits["glyphs.twin_max"]
+    if CHECK not in checks or all(g.health >= odd and g.twin_excess <= most for g in inspection.glyphs):
         return []
-    judged = sorted(_wanted(inspection, contract), key=lambda g: g.health)
+    wanted = _wanted(inspection, contract)
+    return [*_twins(wanted, most), *_malformed(wanted, odd, limits)]
+
+
+def _twins(wanted: Sequence[Glyph], most: float) -> list[Defect]:
+    like = sorted((g for g in wanted if g.twin_excess > most), key=lambda g: -g.twin_excess)
+    if not like:
+        return []
+    worst = like[0]
+    evidence = f"the {worst.letter!r} at {worst.box.left}, {worst.box.top} is drawn as {worst.twin!r} is in such a face"
+    value = worst.twin_excess
+    return [Defect(mode=MALFORMED, check=CHECK, value=value, threshold=most, evidence=evidence, certain=False)]
+
+
+def _malformed(wanted: Sequence[Glyph], odd: float, limits: Mapping[str, float]) -> list[Defect]:
+    judged = sorted(wanted, key=lambda g: g.health)
     if not judged or judged[len(judged) // 2].health < limits["glyphs.typical_min"]:
         return []
     worst = judged[0]

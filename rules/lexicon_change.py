@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 from rules.lexicon import Lexicon
 from rules.prompts import ReadPrompt
-from rules.word_starts import Words, WordStarts, word_starts
+from rules.word_lists import WordFinder, matches
+from rules.word_starts import WordStarts, word_starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,11 +15,12 @@ class LexiconChange:
     """Where two lexicons differ, as far as single prompts can be told from it.
 
     everywhere: They differ in what is no list of words and no limit, so every prompt is looked at twice.
-    starts: The words of all tags that only one of them has so; without one of these, exceptions spare nothing.
+    finders, starts: The words of all tags that only one of them has so; without any, exceptions spare nothing.
     Limits are the lower ones of the two where they differ; None where they are alike.
     """
 
     everywhere: bool
+    finders: tuple[WordFinder, ...]
     starts: WordStarts
     prompt_max_chars: int | None
     phrase_max_chars: int | None
@@ -39,10 +41,12 @@ class LexiconChange:
         return self.phrases_max is not None and len(read.quoted.quotes) + len(job.required_text) > self.phrases_max
 
     def _has_words(self, read: ReadPrompt) -> bool:
-        return (
-            bool(read.plain.places(self.starts))
-            or bool(read.disguised.places(self.starts))
-            or any(self.starts.places(Words(view.text)) for pair in read.required for view in pair)
+        looks = (read.plain, read.disguised, *(look for pair in read.required for look in pair))
+        return any(
+            True
+            for look in looks
+            for number, places in look.places(self.starts).items()
+            for _ in matches(self.finders[number].words, look.view.text, places)
         )
 
 
@@ -58,6 +62,7 @@ def lexicon_change(former: Lexicon, new: Lexicon) -> LexiconChange:
     )
     return LexiconChange(
         everywhere=alike != former,
+        finders=tuple(t.finder for t in differing),
         starts=word_starts(tuple(t.words for t in differing)),
         prompt_max_chars=_lower(former.prompt_max_chars, new.prompt_max_chars),
         phrase_max_chars=_lower(former.phrase_max_chars, new.phrase_max_chars),

@@ -9,6 +9,10 @@ from typing import Final
 
 _DATA: Final = re.compile(r"[\d@]")
 """What every find holds one of."""
+_DIGIT: Final = re.compile(r"\d")
+_DIGITS_MIN: Final = 9
+"""A card, a social security number and a telephone number have as many digits at least."""
+_IBAN_BEGINS: Final = re.compile(r"[A-Z]{2}\d{2}")
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}(?!\w)", re.IGNORECASE)
 _ROLE: Final = re.compile(
     r"(?:info|hello|hi|hey|sales|contact|support|press|jobs|office|mail|shop|orders|bookings?|team|help|events?)@",
@@ -38,20 +42,27 @@ def find_personal(text: str) -> Iterator[PersonalData]:
     """Every find in order of kind: cards, accounts, social security numbers, mailboxes, telephones."""
     if _DATA.search(text) is None:
         return
-    for match in _CARD.finditer(text):
-        if luhn(match.group()):
-            yield PersonalData(*match.span(), "a card number", secret=True)
-    for match in _IBAN.finditer(text):
-        if iban(match.group()):
-            yield PersonalData(*match.span(), "an account number", secret=True)
-    for match in _SSN.finditer(text):
-        yield PersonalData(*match.span(), "a social security number", secret=True)
-    for match in _EMAIL.finditer(text):
-        if not _ROLE.match(match.group()):
-            yield PersonalData(*match.span(), "a personal e-mail address", secret=False)
-    for match in _PHONE.finditer(text):
-        if sum(c.isdigit() for c in match.group()) >= 9:
-            yield PersonalData(*match.span(), "a telephone number", secret=False)
+    # Most prompts that hold a figure hold too few for any of these.
+    has_number = len(_DIGIT.findall(text)) >= _DIGITS_MIN
+    if has_number:
+        for match in _CARD.finditer(text):
+            if luhn(match.group()):
+                yield PersonalData(*match.span(), "a card number", secret=True)
+    if _IBAN_BEGINS.search(text):
+        for match in _IBAN.finditer(text):
+            if iban(match.group()):
+                yield PersonalData(*match.span(), "an account number", secret=True)
+    if has_number:
+        for match in _SSN.finditer(text):
+            yield PersonalData(*match.span(), "a social security number", secret=True)
+    if "@" in text:
+        for match in _EMAIL.finditer(text):
+            if not _ROLE.match(match.group()):
+                yield PersonalData(*match.span(), "a personal e-mail address", secret=False)
+    if has_number:
+        for match in _PHONE.finditer(text):
+            if sum(c.isdigit() for c in match.group()) >= _DIGITS_MIN:
+                yield PersonalData(*match.span(), "a telephone number", secret=False)
 
 
 def luhn(number: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from rules.characters import View, composed, skeleton
 from rules.personal import PersonalData, find_personal
@@ -17,6 +17,7 @@ from schemas.events import Job, Tag
 Spans: TypeAlias = tuple[tuple[int, int], ...]
 TagKey: TypeAlias = tuple[str, int, int, str]
 """A tag's name, start, end and evidence."""
+NO_QUOTES: Final = Quoted((), ())
 
 
 class Look:
@@ -57,8 +58,8 @@ class ReadPrompt:
     plain: Look
     disguised: Look
     """Letters of other scripts as the Latin ones that they look like: what refuses a prompt is looked for here."""
-    required: tuple[tuple[View, View], ...]
-    """Each required text, plain and disguised."""
+    required: tuple[tuple[Look, Look], ...]
+    """Each required text, plain and disguised; a quotation in it is text like the rest."""
     tags: dict[TagKey, Tag] = field(default_factory=dict[TagKey, Tag])
     """Tags given so far."""
 
@@ -67,16 +68,21 @@ def read_prompt(job: Job) -> ReadPrompt:
     """Read a job's words."""
     prompt = job.prompt
     quoted = find_quotes(prompt)
-    plain = Look(composed(prompt), quoted)
-    other = plain.view if prompt.isascii() else skeleton(prompt)
+    plain, disguised = _looks(prompt, quoted)
     return ReadPrompt(
         job=job,
         quoted=quoted,
         personal=tuple(find_personal(prompt)),
         plain=plain,
-        disguised=plain if other.text == plain.view.text else Look(other, quoted),
-        required=tuple((composed(t), skeleton(t)) for t in job.required_text),
+        disguised=disguised,
+        required=tuple(_looks(text, NO_QUOTES) for text in job.required_text),
     )
+
+
+def _looks(text: str, quoted: Quoted) -> tuple[Look, Look]:
+    plain = Look(composed(text), quoted)
+    other = plain.view if text.isascii() else skeleton(text)
+    return plain, (plain if other.text == plain.view.text else Look(other, quoted))
 
 
 def _bare(view: View, quoted: Quoted) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
@@ -19,8 +18,8 @@ from rules.prompts import ReadPrompt, TagKey, read_prompt
 from rules.quotes import Quote, Quoted
 from rules.ruleset import Ruleset
 from rules.tree import nearest
-from rules.word_lists import find_among
-from rules.word_starts import Words
+from rules.word_lists import WordFinder, word_finder
+from rules.word_starts import WordStarts, word_starts
 from schemas.events import FileRole, Job, Lane, Risk, Tag, TextContract
 
 ORDER: Final = (Risk.LOW, Risk.MEDIUM, Risk.HIGH, Risk.REFUSED)
@@ -201,37 +200,57 @@ def _word_tags(read: ReadPrompt, ruleset: Ruleset, lane: Lane, notes: _Notes) ->
                 notes.tag(words.name, *look.view.span(start, end), risk, words.reason)
         if words.in_quotes:
             for pair in read.required:
-                view = pair[refusing]
-                for start, end in words.find(view.text):
-                    a, b = view.span(start, end)
-                    notes.field(words.name, view.original[a:b], risk, words.reason)
+                look = pair[refusing]
+                places = look.places(ruleset.lexicon.starts)
+                if 2 * number in places:
+                    begins, spared = places[2 * number], places.get(2 * number + 1, ())
+                    for start, end in look.find(words.finder, look.view.text, begins, spared):
+                        a, b = look.view.span(start, end)
+                        notes.field(words.name, look.view.original[a:b], risk, words.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """Names to look for in work for one brand, or none: refused ones, others' that are watched, its own logo's."""
+
+    refused: WordFinder
+    watched: WordFinder
+    logo: WordFinder
+    starts: WordStarts
+
+
+@lru_cache(maxsize=256)
+def _marks_of(trademarks: tuple[str, ...], brand: Brand | None) -> _Marks:
+    if brand is None:
+        refused, watched, logo = (), trademarks, ()
+    else:
+        # Others' names that nobody refuses: not the brand's own, nor what it must not hold.
+        own = {n.casefold() for n in (*brand.own_names, *brand.allowed_text)}
+        refused, logo = brand.refused_words, brand.logo_names
+        watched = tuple(t for t in trademarks if t.casefold() not in own and t not in refused)
+    return _Marks(word_finder(refused), word_finder(watched), word_finder(logo), word_starts((refused, watched, logo)))
 
 
 def _marks(read: ReadPrompt, brand: Brand | None, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
     """Names of others, which may be refused, and the brand's own logo, which needs its file."""
-    job = read.job
-    refused = brand.refused_words if brand else ()
-    watched = _watched(ruleset.lexicon.trademarks, (*brand.own_names, *brand.allowed_text) if brand else (), refused)
-    for where, view, words in _everything(read):
-        for start, end in find_among(refused, view.text, words):
-            a, b = view.span(start, end)
-            reason = f"{view.original[a:b]!r} must not appear in work for {job.brand}; remove it."
-            _mark(notes, "trademark", where, (a, b), view, Risk.REFUSED, reason)
-        for start, end in find_among(watched, view.text, words):
-            _mark(notes, "trademark", where, view.span(start, end), view, Risk.HIGH, "")
-    if brand is not None:
-        has_file = any(f.role is FileRole.LOGO for f in job.files)
-        view = read.plain.view
-        for start, end in find_among(brand.logo_names, view.text, read.plain.words):
+    marks = _marks_of(ruleset.lexicon.trademarks, brand)
+    texts = (("prompt", read.disguised), *(("required_text", disguised) for _, disguised in read.required))
+    for where, look in texts:
+        places, view = look.places(marks.starts), look.view
+        for number, finder in enumerate((marks.refused, marks.watched)):
+            if number not in places:
+                continue
+            for start, end in look.find(finder, view.text, places[number], ()):
+                a, b = view.span(start, end)
+                reason = f"{view.original[a:b]!r} must not appear in work for {read.job.brand}; remove it."
+                risk = Risk.REFUSED if finder is marks.refused else Risk.HIGH
+                _mark(notes, "trademark", where, (a, b), view, risk, reason)
+    places = read.plain.places(marks.starts)
+    if 2 in places:
+        has_file = any(f.role is FileRole.LOGO for f in read.job.files)
+        for start, end in read.plain.find(marks.logo, read.plain.view.text, places[2], ()):
             risk = Risk.LOW if has_file else Risk.HIGH if lane is Lane.CRITICAL else Risk.MEDIUM
-            notes.tag("brand-logo", *view.span(start, end), risk)
-
-
-@lru_cache(maxsize=256)
-def _watched(trademarks: tuple[str, ...], own: tuple[str, ...], refused: tuple[str, ...]) -> tuple[str, ...]:
-    """Names of others that nobody refuses: not the brand's own, nor what it must not hold."""
-    named = {n.casefold() for n in own}
-    return tuple(t for t in trademarks if t.casefold() not in named and t not in refused)
+            notes.tag("brand-logo", *read.plain.view.span(start, end), risk)
 
 
 def _mark(notes: _Notes, name: str, where: str, span: tuple[int, int], view: View, risk: Risk, reason: str) -> None:
@@ -239,12 +258,6 @@ def _mark(notes: _Notes, name: str, where: str, span: tuple[int, int], view: Vie
         notes.tag(name, *span, risk, reason)
     else:
         notes.field(name, view.original[span[0] : span[1]], risk, reason)
-
-
-def _everything(read: ReadPrompt) -> Iterator[tuple[str, View, Words]]:
-    yield "prompt", read.disguised.view, read.disguised.words
-    for _, view in read.required:
-        yield "required_text", view, Words(view.text)
 
 
 def _text(job: Job, quoted: Quoted, brand: Brand | None, lane: Lane, ruleset: Ruleset, notes: _Notes) -> TextContract:

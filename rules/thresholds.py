@@ -93,6 +93,7 @@ LIMITS: Final[Mapping[str, tuple[float, float]]] = {
     "glyphs.odd_max": (0, 1),
     "glyphs.apart_min": (0, 30),
     "glyphs.typical_min": (0, 1),
+    "glyphs.twin_max": (-10, 10),
     "composition.edge_width_max": (1, 100),
     "composition.lightness_range_min": (0, 1),
     "composition.text_confidence_min": (0, 1),

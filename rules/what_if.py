@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rules.changes import Changes, Side
-from rules.decide import Route, routed
+from rules.conditions import Facts
+from rules.decide import Route, route_facts, routed
 from rules.lexicon_change import LexiconChange, lexicon_change
 from rules.prompts import read_prompt
 from rules.ruleset import Ruleset
@@ -57,9 +58,11 @@ class WhatIf:
         finding = again = examine_read(read, self.former)
         if not self._same_frame or self._lexicons.touches(read):
             again = examine_read(read, self.new)
-        former = new = _side(job, finding, self.former, self._covers[0])
+        facts = route_facts(job, finding, job.lane)
+        former = new = _side(job, finding, facts, self.former, self._covers[0])
         if again is not finding or not self._same_routes:
-            new = _side(job, again, self.new, self._covers[1])
+            facts = facts if again is finding else route_facts(job, again, job.lane)
+            new = _side(job, again, facts, self.new, self._covers[1])
             new = former if new == former else new  # counted once
         self.changes.take(job.job_id, job.prompt, former, new)
 
@@ -99,8 +102,8 @@ def _cover(ruleset: Ruleset, name: str) -> list[str]:
     ]
 
 
-def _side(job: Job, finding: Finding, ruleset: Ruleset, covered: dict[str, frozenset[str]]) -> Side:
-    route = routed(job, finding, ruleset, lane=job.lane, engine=job.engine)
+def _side(job: Job, finding: Finding, facts: Facts, ruleset: Ruleset, covered: dict[str, frozenset[str]]) -> Side:
+    route = routed(job, finding, ruleset, lane=job.lane, engine=job.engine, facts=facts)
     profile = route.profile
     place = REFUSED if profile is None else profile.id
     names = {TAG: {t.name for t in finding.tags}, ENGINE: (place,), LANE: (job.lane.value,)}

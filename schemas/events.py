@@ -693,6 +693,10 @@ class Glyph:
     place: Character of that word, counted from 0.
     health: 0 malformed to 1 like the letter in a font.
     box: Where it stands.
+    twin: Of a figure the look-alike letter (O for 0, l for 1) that it is most like in the faces of its
+        line; empty where none can be told.
+    twin_excess: How much more it is like that than like what was read: above 0 where it is drawn as the
+        look-alike.
     """
 
     letter: str
@@ -701,6 +705,8 @@ class Glyph:
     place: int
     health: float
     box: Box
+    twin: str = ""
+    twin_excess: float = 0
 
     def __post_init__(self) -> None:
         sized("Glyph.letter", self.letter, 1, 8)
@@ -708,6 +714,8 @@ class Glyph:
         within("Glyph.word", self.word, 0, 2000)
         within("Glyph.place", self.place, 0, 2000)
         within("Glyph.health", self.health, 0, 1)
+        sized("Glyph.twin", self.twin, None, 8)
+        within("Glyph.twin_excess", self.twin_excess, -10, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,7 @@ class GlyphNet:
     def _line(self, cuts: Sequence[Cut], without: Sequence[Collection[int]]) -> tuple[Floats, Floats]:
         own = [filled(c.tile) for c in cuts]
         flat = soft(np.stack([f.ink for f in own]))
-        like, off = self._likeness([c.letter for c in cuts], own, flat)
+        like, off = self.likeness([c.letter for c in cuts], own, flat)
         for n, shut in enumerate(without):
             like[n, list(shut)] = -1.0
         score = like - SHAPE * np.minimum(off, 1.0)
@@ -106,8 +106,11 @@ class GlyphNet:
             )
         return planes, numbers
 
-    def _likeness(self, letters: Sequence[str], own: Sequence[Filled], flat: Floats) -> tuple[Floats, Floats]:
-        """Of each letter to it in each face, how far their log aspects lie apart; -1 and 2 where a face lacks it."""
+    def likeness(self, letters: Sequence[str], own: Sequence[Filled], flat: Floats) -> tuple[Floats, Floats]:
+        """Of each letter to it in each face, how far their log aspects lie apart; -1 and 2 where a face lacks it.
+
+        Both (n, faces). `own` and `flat` are the letters' ink, the latter softened; every letter must be known.
+        """
         like = np.full((len(letters), self._bank.faces), -1.0, np.float32)
         off = np.full((len(letters), self._bank.faces), 2.0, np.float32)
         for n, letter in enumerate(letters):

@@ -10,6 +10,7 @@ import numpy as np
 from schemas.events import Glyph, Measurement, TextRead, Word
 from workers.checks.glyph_cut import SMALLEST_PX, Cut, letters_of
 from workers.checks.glyph_net import GlyphNet, shipped
+from workers.checks.glyph_twins import twins
 from workers.checks.port import NOTHING, Decoded, Findings, Pixels, Subject
 
 MOST: Final = 2000
@@ -52,17 +53,27 @@ class GlyphCheck:
 def glyphs_of(
     pixels: Pixels, reads: Sequence[TextRead], net: GlyphNet | None = None, most: int = MOST
 ) -> tuple[Glyph, ...]:
-    """The letters that were read and can be judged, each with its health; at most `most`, in reading order.
+    """The letters that were read and can be judged, with health and look-alike; at most `most`, in reading order.
 
     Letters cut off from a neighbour that they ran into help to judge the others, and are not judged.
     """
     net = net or shipped()
     found = _letters(pixels, reads, net, most)
     lines = list(dict.fromkeys((reader, word) for reader, word, _ in found))
-    health = net.health([cut for _, _, cut in found], [lines.index((r, w)) for r, w, _ in found])
+    cuts, of_line = [cut for _, _, cut in found], [lines.index((r, w)) for r, w, _ in found]
+    judged = zip(found, net.health(cuts, of_line), twins(net, cuts, of_line), strict=True)
     return tuple(
-        Glyph(letter=cut.letter, reader=reader, word=word, place=cut.place, health=float(h), box=cut.box)
-        for (reader, word, cut), h in zip(found, health, strict=True)
+        Glyph(
+            letter=cut.letter,
+            reader=reader,
+            word=word,
+            place=cut.place,
+            health=float(health),
+            box=cut.box,
+            twin=twin,
+            twin_excess=excess,
+        )
+        for (reader, word, cut), health, (twin, excess) in judged
         if not cut.joined
     )
 

@@ -9,7 +9,13 @@ from rules.verdict import judge
 from schemas.events import Box, Defect, Glyph, Inspection, TextContract, Verdict
 from tests.unit.rules.samples import contract, inspection, job, read, rendering, routed, ruleset
 
-LIMITS = {"glyphs.health_min": 0.2, "glyphs.odd_max": 0.35, "glyphs.apart_min": 2.7, "glyphs.typical_min": 0.5}
+LIMITS = {
+    "glyphs.health_min": 0.2,
+    "glyphs.odd_max": 0.35,
+    "glyphs.apart_min": 2.7,
+    "glyphs.typical_min": 0.5,
+    "glyphs.twin_max": 0.1,
+}
 CHECKS = ("text", "glyphs")
 
 
@@ -38,6 +44,17 @@ def test_a_malformed_letter_of_a_wanted_phrase_is_a_doubt_that_names_it():
     assert (defect.mode, defect.check, defect.value, defect.threshold) == ("malformed-letter", "glyphs", 0.05, 0.35)
     assert not defect.certain
     assert defect.evidence == "the 'S' at 40, 70 is not formed as a font forms it"
+
+
+def test_a_figure_drawn_as_a_letter_is_a_doubt_that_names_both():
+    zero = replace(glyph(0.99, letter="0"), twin="O", twin_excess=0.1)
+    assert found(zero) == []
+    (defect,) = found(replace(zero, twin_excess=0.11), replace(zero, letter="1", twin="l", twin_excess=0.3))
+    assert (defect.mode, defect.check, defect.value, defect.threshold) == ("malformed-letter", "glyphs", 0.3, 0.1)
+    assert not defect.certain
+    assert defect.evidence == "the '1' at 40, 70 is drawn as 'l' is in such a face"
+    assert found(replace(zero, twin_excess=0.3, word=1)) == [], "scenery was not asked for"
+    assert len(found(replace(zero, twin_excess=0.3), glyph(0.05))) == 2
 
 
 def test_the_least_healthy_is_named_and_the_others_are_counted():
