@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from rules.conditions import Facts
 from rules.engines import EngineProfile
 from rules.files import unusable
 from rules.holds import keep, pass_on, shadow_hold

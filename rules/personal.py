@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,33 +38,6 @@ class PersonalData:
     secret: bool
 
 
-def find_personal(text: str) -> Iterator[PersonalData]:
-    """Every find in order of kind: cards, accounts, social security numbers, mailboxes, telephones."""
-    if _DATA.search(text) is None:
-        return
-    # Most prompts that hold a figure hold too few for any of these.
-    has_number = len(_DIGIT.findall(text)) >= _DIGITS_MIN
-    if has_number:
-        for match in _CARD.finditer(text):
-            if luhn(match.group()):
-                yield PersonalData(*match.span(), "a card number", secret=True)
-    if _IBAN_BEGINS.search(text):
-        for match in _IBAN.finditer(text):
-            if iban(match.group()):
-                yield PersonalData(*match.span(), "an account number", secret=True)
-    if has_number:
-        for match in _SSN.finditer(text):
-            yield PersonalData(*match.span(), "a social security number", secret=True)
-    if "@" in text:
-        for match in _EMAIL.finditer(text):
-            if not _ROLE.match(match.group()):
-                yield PersonalData(*match.span(), "a personal e-mail address", secret=False)
-    if has_number:
-        for match in _PHONE.finditer(text):
-            if sum(c.isdigit() for c in match.group()) >= _DIGITS_MIN:
-                yield PersonalData(*match.span(), "a telephone number", secret=False)
-
-
 def luhn(number: str) -> bool:
     """Whether the last digit checks the others (ISO/IEC 7812-1); zeros alone are no card."""
     digits = [int(c) for c in number if c.isdigit()]
@@ -76,3 +49,38 @@ def iban(number: str) -> bool:
     """Whether the two check digits fit (ISO 13616, modulo 97)."""
     packed = number.replace(" ", "")
     return int("".join(str(int(c, 36)) for c in packed[4:] + packed[:4])) % 97 == 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """One kind: what to call it, how it looks, what a text must hold for a look to pay, and what makes a match one."""
+
+    what: str
+    secret: bool
+    pattern: re.Pattern[str]
+    may_hold: Callable[[str], bool]
+    is_one: Callable[[str], bool]
+
+
+def _has_number(text: str) -> bool:
+    return len(_DIGIT.findall(text)) >= _DIGITS_MIN
+
+
+_KINDS: Final = (
+    _Kind("a card number", True, _CARD, _has_number, luhn),
+    _Kind("an account number", True, _IBAN, lambda text: _IBAN_BEGINS.search(text) is not None, iban),
+    _Kind("a social security number", True, _SSN, _has_number, lambda _: True),
+    _Kind("a personal e-mail address", False, _EMAIL, lambda text: "@" in text, lambda found: not _ROLE.match(found)),
+    _Kind("a telephone number", False, _PHONE, _has_number, _has_number),
+)
+
+
+def find_personal(text: str) -> Iterator[PersonalData]:
+    """Every find in order of kind: cards, accounts, social security numbers, mailboxes, telephones."""
+    if _DATA.search(text) is None:
+        return
+    for kind in _KINDS:
+        if kind.may_hold(text):
+            for match in kind.pattern.finditer(text):
+                if kind.is_one(match.group()):
+                    yield PersonalData(*match.span(), kind.what, secret=kind.secret)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Final
 
+from rules.brand_marks import marks_of
 from rules.brands import Brand
 from rules.characters import View, bidi, hidden, mixed_words, without_hidden
 from rules.composition import framing_reasons
@@ -18,8 +18,6 @@ from rules.prompts import ReadPrompt, TagKey, read_prompt
 from rules.quotes import Quote, Quoted
 from rules.ruleset import Ruleset
 from rules.tree import nearest
-from rules.word_lists import WordFinder, word_finder
-from rules.word_starts import WordStarts, word_starts
 from schemas.events import FileRole, Job, Lane, Risk, Tag, TextContract
 
 ORDER: Final = (Risk.LOW, Risk.MEDIUM, Risk.HIGH, Risk.REFUSED)
@@ -209,31 +207,9 @@ def _word_tags(read: ReadPrompt, ruleset: Ruleset, lane: Lane, notes: _Notes) ->
                         notes.field(words.name, look.view.original[a:b], risk, words.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Marks:
-    """Names to look for in work for one brand, or none: refused ones, others' that are watched, its own logo's."""
-
-    refused: WordFinder
-    watched: WordFinder
-    logo: WordFinder
-    starts: WordStarts
-
-
-@lru_cache(maxsize=256)
-def _marks_of(trademarks: tuple[str, ...], brand: Brand | None) -> _Marks:
-    if brand is None:
-        refused, watched, logo = (), trademarks, ()
-    else:
-        # Others' names that nobody refuses: not the brand's own, nor what it must not hold.
-        own = {n.casefold() for n in (*brand.own_names, *brand.allowed_text)}
-        refused, logo = brand.refused_words, brand.logo_names
-        watched = tuple(t for t in trademarks if t.casefold() not in own and t not in refused)
-    return _Marks(word_finder(refused), word_finder(watched), word_finder(logo), word_starts((refused, watched, logo)))
-
-
 def _marks(read: ReadPrompt, brand: Brand | None, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
     """Names of others, which may be refused, and the brand's own logo, which needs its file."""
-    marks = _marks_of(ruleset.lexicon.trademarks, brand)
+    marks = marks_of(ruleset.lexicon.trademarks, brand)
     texts = (("prompt", read.disguised), *(("required_text", disguised) for _, disguised in read.required))
     for where, look in texts:
         places, view = look.places(marks.starts), look.view

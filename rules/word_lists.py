@@ -59,12 +59,8 @@ def word_finder(words: tuple[str, ...], exceptions: tuple[str, ...] = (), *, neg
 
 def find_words(words: tuple[str, ...], text: str) -> Iterator[tuple[int, int]]:
     """Spans of any of the words in a text, whole words only, in any case."""
-    return find_among(words, text, Words(text)) if words else iter(())
-
-
-def find_among(words: tuple[str, ...], text: str, known: Words) -> Iterator[tuple[int, int]]:
-    """As find_words, where the words of the text are known."""
-    if words and 0 in (places := word_starts((words,)).places(known)):
+    places = word_starts((words,)).places(Words(text)) if words else {}
+    if 0 in places:
         yield from word_finder(words).find(text, places[0])
 
 

@@ -50,13 +50,14 @@ class Words:
 class WordStarts:
     """What a match of each list must begin with: a whole word, or the beginning of one. Lists go by number.
 
+    lists: Those that hold a word.
     whole: Lists by their first words.
     begun: Beginnings of words, each with its list, by their first letters; as many letters as `stems` says.
     open: Lists that cannot be judged so: an entry begins with a sign, or holds a relative of an ASCII letter.
     foreign: Lists that can be judged so in texts of ASCII alone: an entry holds more than that.
     """
 
-    lists: int
+    lists: frozenset[int]
     whole: dict[str, tuple[int, ...]]
     begun: dict[str, tuple[tuple[str, int], ...]]
     stems: tuple[int, ...]
@@ -66,7 +67,7 @@ class WordStarts:
     def places(self, words: Words) -> Mapping[int, Places]:
         """Where an entry of each list may begin, whatever its case; a list that is not there has none in the text."""
         if words.has_relatives:
-            return dict.fromkeys(range(self.lists), ANYWHERE)
+            return dict.fromkeys(self.lists, ANYWHERE)
         found: dict[int, list[int]] = {}
         for word in self.whole.keys() & words.at.keys():
             for number in self.whole[word]:
@@ -106,7 +107,7 @@ def word_starts(lists: WordLists) -> WordStarts:
             else:
                 whole.setdefault(first.group(), set()).add(number)
     return WordStarts(
-        lists=len(lists),
+        lists=frozenset(n for n, words in enumerate(lists) if words),
         whole={w: tuple(sorted(n)) for w, n in whole.items()},
         begun={stem: tuple(sorted(found)) for stem, found in begun.items()},
         stems=tuple(sorted({len(stem) for stem in begun})),
