@@ -11,7 +11,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from ops.overlay_text import Caption, wrapped
+from ops.overlay.captions import Caption, wrapped
 
 THUMB_PX: Final = 320
 TILE_W, PICTURE_H, CAPTION_H, GAP = 232, 232, 124, 16

@@ -20,7 +20,7 @@ from broker.embedded import jars, postgres
 from broker.embedded.kafka import answers
 from broker.embedded.process import free_port
 from broker.settings import Settings
-from ops.rulesets import read_config
+from ops.rulesets.publish import read_config
 from schemas.errors import BadConfig, Fatal, Poison
 
 GIB: Final = 1024**3

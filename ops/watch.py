@@ -18,8 +18,8 @@ from audit import queries
 from audit.queries import Progress, Scope
 from broker.lag import lag
 from broker.settings import Settings
-from ops import stack_state
-from ops.stack_plan import STAGES
+from ops.stack import state as stack_state
+from ops.stack.plan import STAGES
 from schemas.errors import Transient
 
 LOOK_S: Final = 0.5

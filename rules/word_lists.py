@@ -59,7 +59,7 @@ def word_finder(words: tuple[str, ...], exceptions: tuple[str, ...] = (), *, neg
 
 def find_words(words: tuple[str, ...], text: str) -> Iterator[tuple[int, int]]:
     """Spans of any of the words in a text, whole words only, in any case."""
-    places = word_starts((words,)).places(Words(text)) if words else {}
+    places = word_starts((words,)).places(Words(text))
     if 0 in places:
         yield from word_finder(words).find(text, places[0])
 

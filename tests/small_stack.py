@@ -8,8 +8,8 @@ from pathlib import Path
 
 from broker import logs
 from broker.settings import Settings
-from ops.stack import Stack, StackPlan
-from ops.stack_prepare import Prepared, Say
+from ops.stack.prepare import Prepared, Say
+from ops.stack.up import Stack, StackPlan
 
 WAITS = "import signal; signal.sigwait({signal.SIGTERM})"
 """Ends at once when asked to, and only then."""

@@ -26,7 +26,7 @@ from broker.settings import Settings
 from ops.bench.duty_engine import SIZE, FixedEngine
 from ops.bench.duty_loops import Load, Loop, ours, plain
 from ops.bench.stack import machine
-from ops.rulesets import config_folder, read_config
+from ops.rulesets.publish import config_folder, read_config
 from ops.submission import submitted
 from rules import decide
 from rules.ruleset import Ruleset

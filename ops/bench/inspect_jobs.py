@@ -17,7 +17,7 @@ from PIL import Image
 
 from ops.bench.corpus import Sample, sample
 from ops.bench.corpus_kinds import Damage, Kind, Split
-from ops.file_inspection import FileInspector, Inspected, Wanted
+from ops.files.inspection import FileInspector, Inspected, Wanted
 from rules.ruleset import from_document
 from schemas.events import Lane, LetterState, Verdict
 from workers.checks.port import Pixels

@@ -18,8 +18,8 @@ from ops.bench.corpus import Sample, sample
 from ops.bench.corpus_kinds import Split
 from ops.bench.inspect_jobs import inspect, png
 from ops.bench.plain_readers import PlainRead, has_easyocr, has_rapidocr, plain_easyocr, plain_rapidocr
-from ops.file_inspection import FileInspector
-from ops.rulesets import read_config
+from ops.files.inspection import FileInspector
+from ops.rulesets.publish import read_config
 from rules.contract import phrase
 from rules.text import shows
 from schemas.events import Lane, PhraseSource, TextContract, Verdict

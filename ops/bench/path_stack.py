@@ -20,8 +20,8 @@ from broker.embedded.kafka import EmbeddedKafka
 from broker.embedded.process import Child, write_private
 from broker.lag import assigned
 from broker.settings import ENDPOINTS_FILE, Settings
-from ops.rulesets import bring_into_force, config_folder, read_config
-from ops.stack_plan import STAGES, Stage
+from ops.rulesets.publish import bring_into_force, config_folder, read_config
+from ops.stack.plan import STAGES, Stage
 from rules.ruleset import Ruleset
 from schemas.errors import Fatal
 

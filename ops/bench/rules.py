@@ -23,7 +23,7 @@ from ops.bench.path import ARRIVE_S, WARM_UP_S, Sender
 from ops.bench.path_reader import Arrivals
 from ops.bench.path_stack import PathStack
 from ops.bench.stack import machine
-from ops.rulesets import activate, publish
+from ops.rulesets.publish import activate, publish
 from rules.ruleset import Ruleset, from_document
 from schemas.catalogue import DESIGN_QUEUE, topics_for
 from schemas.errors import Fatal

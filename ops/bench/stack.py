@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ops.stack_status import StackStatus, look
+from ops.stack.status import StackStatus, look
 from schemas.errors import Fatal
 
 LIMIT_READY_S: Final = 25

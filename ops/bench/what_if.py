@@ -22,9 +22,9 @@ from broker.settings import Settings
 from ops.bench.stack import machine
 from ops.console import progress
 from ops.log_range import Bound, find_range
-from ops.rulesets import config_folder, read_config
+from ops.rulesets.publish import config_folder, read_config
+from ops.rulesets.what_if import compare, total
 from ops.submission import submitted
-from ops.what_if import compare, total
 from rules.ruleset import Ruleset, from_document
 from schemas import ids
 from schemas.catalogue import PROMPTS

@@ -23,7 +23,7 @@ from audit.rows import OWN_RUN
 from audit.trace import Step, trace
 from audit.verify import Report, anchors, merged, total_rows, verify
 from ops.console import EXIT_FINDING, EXIT_WRONG_USE, JsonOption, StateOption, err, out, print_json, print_table
-from ops.running import running_stack
+from ops.stack.running import running_stack
 from schemas.errors import Transient
 from schemas.registry import codec_for
 

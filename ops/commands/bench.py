@@ -142,7 +142,7 @@ def schedulers(as_json: JsonOption = False) -> None:
     """
     from broker.settings import load
     from ops.bench.schedulers import measure
-    from ops.rulesets import read_config
+    from ops.rulesets.publish import read_config
 
     rows = list(measure(read_config(load().config_dir)))
     if as_json:
@@ -193,7 +193,7 @@ def gpu(
     """
     from broker.settings import load
     from ops.bench.gpu import SIZES, machine, measure
-    from ops.rulesets import read_config
+    from ops.rulesets.publish import read_config
 
     if size not in SIZES:
         raise typer.BadParameter(f"{size!r} is none of {', '.join(SIZES)}", param_hint="--size")
@@ -264,7 +264,7 @@ def inspect(
     """
     from broker.settings import load
     from ops.bench import inspect_corpus, inspect_looks, inspect_speed, inspect_tables
-    from ops.rulesets import config_folder, read_config
+    from ops.rulesets.publish import config_folder, read_config
 
     if looks:
         inspect_looks.show(

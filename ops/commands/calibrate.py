@@ -14,12 +14,12 @@ import typer
 from audit import labels
 from audit.labels import Escapes, Sample
 from audit.migrate import connect
-from ops.calibration import Asked, Cell, cells_of, entries, fitted, waiting, write_candidate
 from ops.commands.report import since_ms
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table, progress
-from ops.risk_plot import risk_plot
-from ops.rulesets import read_config
-from ops.running import running_stack
+from ops.labels.calibration import Asked, Cell, cells_of, entries, fitted, waiting, write_candidate
+from ops.labels.risk_plot import risk_plot
+from ops.rulesets.publish import read_config
+from ops.stack.running import running_stack
 from rules.calibration import Standing, upper_limit
 from rules.ruleset import Ruleset
 from rules.tree import nearest

@@ -14,8 +14,8 @@ from ops.campaign_plot import campaign_plot
 from ops.campaigns import points, remember, remembered, twins
 from ops.commands.audit import JOB_ID
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table, writable
-from ops.rulesets import read_config
-from ops.running import running_stack
+from ops.rulesets.publish import read_config
+from ops.stack.running import running_stack
 from schemas.errors import BadConfig
 
 app = typer.Typer(

@@ -11,11 +11,11 @@ import typer
 
 from audit.migrate import connect
 from audit.statements import statement
-from ops.compare import MAX_LIMIT, Comparison, Show, compare, rows, targets_of
-from ops.compare_view import CHANGES, ENDINGS, METHOD, Names, number, p_value, runs_of, sentence
 from ops.console import JsonOption, StateOption, out, print_json, print_table, progress, writable
-from ops.rulesets import read_config
-from ops.running import running_stack
+from ops.rulesets.publish import read_config
+from ops.sharing.comparison import MAX_LIMIT, Comparison, Show, compare, rows, targets_of
+from ops.sharing.comparison_view import CHANGES, ENDINGS, METHOD, Names, number, p_value, runs_of, sentence
+from ops.stack.running import running_stack
 
 PROMPT: Final = 60
 """Characters of a prompt, to tell jobs apart by."""
@@ -56,7 +56,8 @@ def compare_command(
             progress(rows(conn, chosen, first=first), None, "jobs compared"), chosen, page=page, limit=limit, show=show
         )
     if sheet is not None or png is not None:
-        from ops import compare_png, compare_view
+        from ops.sharing import comparison_png as compare_png
+        from ops.sharing import comparison_view as compare_view
         from store.artifacts import open_store
 
         store = open_store(settings)

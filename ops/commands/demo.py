@@ -8,8 +8,8 @@ from typing import Annotated, Final
 import typer
 
 from broker.settings import load
-from ops.demo import DemoPlan, run_demo
-from ops.rulesets import config_folder
+from ops.demo.run import DemoPlan, run_demo
+from ops.rulesets.publish import config_folder
 
 CAMPAIGN: Final = Path("demo/campaign.jsonl")
 """In the folder of the configuration."""

@@ -39,8 +39,8 @@ def list_engines(
     as_json: JsonOption = False,
 ) -> None:
     """Every engine: does it run here and on what, what lies on the disk, what it costs."""
-    from ops.engines_console import details
-    from ops.engines_list import engine_id, lines, machine
+    from ops.engines.console import details
+    from ops.engines.listing import engine_id, lines, machine
 
     settings, ruleset = _given(state, config)
     wanted = [engine_id(name, ruleset) for name in names or ruleset.engines]
@@ -75,10 +75,10 @@ def fetch(
     each checked against the hash that the hub states. Some models are given under
     a licence that you accept on their page; the message then says how.
     """
-    from ops.engines_console import bytes_bar
-    from ops.engines_list import engine_id
-    from ops.weights_hub import Hub
-    from ops.weights_plan import refusal
+    from ops.engines.console import bytes_bar
+    from ops.engines.hub import Hub
+    from ops.engines.listing import engine_id
+    from ops.engines.weights import refusal
     from workers.engines import weights
 
     settings, ruleset = _given(state, config)
@@ -169,9 +169,9 @@ def try_engine(
     Exit status: 1 where the render fails or, with --inspect, the picture is not accepted.
     """
     from broker import logs
-    from ops.engines_console import say_tried, steps_bar
-    from ops.engines_list import engine_id
-    from ops.engines_try import check, files_of, format_of, render, trial
+    from ops.engines.console import say_tried, steps_bar
+    from ops.engines.listing import engine_id
+    from ops.engines.once import check, files_of, format_of, render, trial
     from schemas.events import RenderFailure, Verdict
     from workers.checks.cores import share_cores
     from workers.checks.vision import open_vision
@@ -232,9 +232,9 @@ def again(
     where another device or other weights made it, that is said and is no fault.
     """
     from broker import logs
-    from ops.engines_again import Outcome, find
-    from ops.engines_again import again as render_again
-    from ops.engines_console import steps_bar
+    from ops.engines.again import Outcome, find
+    from ops.engines.again import again as render_again
+    from ops.engines.console import steps_bar
     from store.artifacts import open_store
 
     if attempt is not None and len(reference) == 64:
@@ -272,8 +272,8 @@ def ask_host(
 ) -> None:
     """Ask the host of an engine what it sees in a picture, or for a larger one; the host may charge for it."""
     from broker import logs
-    from ops.engines_hosted import asked
-    from ops.engines_list import engine_id
+    from ops.engines.hosted import asked
+    from ops.engines.listing import engine_id
 
     settings, ruleset = _given(state, config)
     logs.set_up(settings, process="ask")
@@ -290,7 +290,7 @@ def ask_host(
 
 
 def _given(state: Path | None, config: Path | None, device: str | None = None) -> tuple[Settings, Ruleset]:
-    from ops.rulesets import read_config
+    from ops.rulesets.publish import read_config
 
     settings = settings_module.load(state)
     if device is not None:

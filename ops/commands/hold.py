@@ -11,13 +11,13 @@ import psutil
 import typer
 
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table
-from ops.running import running_stack
+from ops.stack.running import running_stack
 from rules.tree import nearest
 from schemas.errors import BadConfig
 from schemas.events import HoldScope
 
 if TYPE_CHECKING:
-    from ops.holds import Released
+    from ops.recovery.holds import Released
 
 app = typer.Typer(
     add_completion=False,
@@ -45,8 +45,8 @@ def set_command(
 
     Example: presscheck hold set spring-recall --campaign spring --why "wrong logo"
     """
-    from ops.holds import set_hold
-    from ops.rulesets import read_config
+    from ops.recovery.holds import set_hold
+    from ops.rulesets.publish import read_config
 
     given = {
         HoldScope.CAMPAIGN: campaign,
@@ -79,7 +79,7 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """List the holds that are active."""
-    from ops.holds import current
+    from ops.recovery.holds import current
 
     found = [h for h in current(running_stack(state, database=False)).values() if h.active or everything]
     if as_json:
@@ -118,8 +118,8 @@ def release_command(
     active until the last lot, and the command exits with 1 where a guard stopped it.
     """
     from broker.signals import StopSignals
-    from ops.holds import release
-    from ops.release_guard import parse_guards, parse_pause, watched_lots
+    from ops.recovery.guard import parse_guards, parse_pause, watched_lots
+    from ops.recovery.holds import release
 
     if guard and lot is None:
         raise BadConfig("--guard needs --lot", mend="say how many assets may go before it is asked: --lot 20")

@@ -16,7 +16,7 @@ from schemas.errors import Poison
 from schemas.events import Lane, Verdict
 
 if TYPE_CHECKING:
-    from ops.file_inspection import Wanted
+    from ops.files.inspection import Wanted
 
 THREADS_MAX: Final = 4
 """More threads than this read one picture no faster."""
@@ -68,10 +68,10 @@ def inspect(
         raise Poison("name files with --expect, or give them with --from, one of the two")
     _check_files(files or (), overlay)
     from broker import settings as settings_module
-    from ops.file_inspection import FileInspector, Wanted
-    from ops.file_report import report
-    from ops.overlay import draw_overlay
-    from ops.rulesets import read_config
+    from ops.files.inspection import FileInspector, Wanted
+    from ops.files.report import report
+    from ops.overlay.draw import draw_overlay
+    from ops.rulesets.publish import read_config
     from workers.checks.cores import cores
     from workers.checks.readers import open_readers
     from workers.checks.registry import open_checks
@@ -135,7 +135,7 @@ def _wanted(files: list[Path] | None, source: str | None, default: Wanted) -> It
     """What to inspect, line by line as it comes in, so that a pipe can feed it for hours."""
     from dataclasses import replace
 
-    from ops.file_lines import parse_lines
+    from ops.files.lines import parse_lines
 
     if files:
         yield from (replace(default, file=f) for f in files)

@@ -16,12 +16,12 @@ import typer
 
 from audit import labels
 from audit.migrate import connect
-from ops import label_sheet
 from ops.console import EXIT_WRONG_USE, JsonOption, StateOption, err, out, print_json, print_table
-from ops.labels import OTHER, Said, Word, find_asset, parse_lines, publish
-from ops.labels import label as label_of
-from ops.rulesets import read_config
-from ops.running import running_stack
+from ops.labels import sheet as label_sheet
+from ops.labels.given import OTHER, Said, Word, find_asset, parse_lines, publish
+from ops.labels.given import label as label_of
+from ops.rulesets.publish import read_config
+from ops.stack.running import running_stack
 from ops.submission import Fault
 from schemas.errors import BadConfig
 from schemas.events import LabelSource, Lane, TouchUpReported

@@ -14,9 +14,9 @@ import typer
 from broker.settings import Settings
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table
 from ops.log_range import find_range, parse_bound
-from ops.replay_console import bar
-from ops.rulesets import resolve
-from ops.running import running_stack
+from ops.replay.console import bar
+from ops.rulesets.publish import resolve
+from ops.stack.running import running_stack
 from rules.recall import Wrong
 from rules.tree import nearest
 from schemas.catalogue import IMAGES_INSPECTED
@@ -49,7 +49,7 @@ def recall(
 
     Example: presscheck recall --ruleset active --from -7d --dry-run --why "letters were missed"
     """
-    from ops.recall import write
+    from ops.recovery.recall import write
 
     if (ruleset is None) == (asset is None):
         raise BadConfig("exactly one of --ruleset and --asset is wanted", mend="say what finds the assets wrong")
@@ -80,7 +80,7 @@ def recall(
 
 def _named(settings: Settings, asset: str, modes: tuple[str, ...]) -> list[Wrong]:
     """Deliveries of an asset that a person names."""
-    from ops.recall import delivered
+    from ops.recovery.recall import delivered
 
     known = resolve(settings, "active").failure_modes
     if len(asset) < ASSET_MIN:
@@ -93,7 +93,7 @@ def _named(settings: Settings, asset: str, modes: tuple[str, ...]) -> list[Wrong
 
 def _judged(settings: Settings, name: str, begin: str, end: str | None) -> tuple[str, list[Wrong]]:
     """The id of a ruleset, and the deliveries that it rejects."""
-    from ops.recall import delivered, found_wrong
+    from ops.recovery.recall import delivered, found_wrong
 
     rules, now_ms = resolve(settings, name), _now_ms()
     last = None if end is None else parse_bound(end, option="--to", now_ms=now_ms)

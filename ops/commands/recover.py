@@ -13,13 +13,13 @@ from broker.settings import Settings
 from broker.signals import StopSignals
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table
 from ops.log_range import parse_bound
-from ops.recovery import Runner
-from ops.recovery_journal import find, known
-from ops.release_guard import parse_guards, parse_pause
-from ops.replay_console import show_plan, shown_time
-from ops.replay_source import LOG, Wanted
-from ops.replays import make_plan
-from ops.running import running_stack
+from ops.recovery.guard import parse_guards, parse_pause
+from ops.recovery.journal import find, known
+from ops.recovery.run import Runner
+from ops.replay.console import show_plan, shown_time
+from ops.replay.run import make_plan
+from ops.replay.source import LOG, Wanted
+from ops.stack.running import running_stack
 from rules.limits import BARS, parse_limit
 from rules.recovery import ENDED, TOPIC, Recovery, Terms, recovery_of, where_of
 from rules.replay_plan import Asked

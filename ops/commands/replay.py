@@ -16,8 +16,8 @@ from broker.settings import Settings
 from broker.signals import StopSignals
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table, progress
 from ops.log_range import Bound
-from ops.replay_bounds import bound_of, command_of
-from ops.replay_console import (
+from ops.replay.bounds import bound_of, command_of
+from ops.replay.console import (
     Standing,
     bar,
     sending_bar,
@@ -28,10 +28,10 @@ from ops.replay_console import (
     standing,
     standing_facts,
 )
-from ops.replay_journal import known
-from ops.replay_source import AUDIT, LOG, MANIFESTS, LedgerSource, Wanted
-from ops.replays import Planned, Runner, id_of, make_plan
-from ops.running import running_stack
+from ops.replay.journal import known
+from ops.replay.run import Planned, Runner, id_of, make_plan
+from ops.replay.source import AUDIT, LOG, MANIFESTS, LedgerSource, Wanted
+from ops.stack.running import running_stack
 from rules.replay_plan import Asked, Entry, plan_of
 from rules.replay_steps import parse_rate
 from rules.tree import nearest

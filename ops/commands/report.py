@@ -16,9 +16,9 @@ from rich.markup import escape
 from audit import labels, queries
 from audit.migrate import connect
 from audit.queries import EngineFigures, Scope
-from ops import agreement
 from ops.console import EXIT_WRONG_USE, JsonOption, StateOption, err, out, print_json, print_table, writable
-from ops.running import running_stack
+from ops.labels import agreement
+from ops.stack.running import running_stack
 from schemas.errors import BadConfig
 
 MS_PER_HOUR: Final = 3_600_000.0
@@ -67,7 +67,7 @@ def facts(conn: psycopg.Connection, scope: Scope, review_minutes: float) -> dict
 
     artifact_rate: rendered attempts in which a verdict names a certain defect. delivered_artifact_rate: accepted assets
     on which a designer reported hand work. manual_hours: minutes reported, and review_minutes for each review.
-    agreement: how far verdicts and people agree, see ops/agreement.py; sampling: what share people looked at.
+    agreement: how far verdicts and people agree, see ops/labels/agreement.py; sampling: what share people looked at.
     """
     figures = queries.engines(conn, scope)
     hands, reviews = queries.touch_ups(conn, scope), queries.reviewed(conn, scope)
@@ -147,8 +147,8 @@ def report(
 def _report_window(
     window: str, compare_to: str | None, html: Path | None, review_minutes: float, state: Path | None, *, as_json: bool
 ) -> None:
-    from ops.report_html import page
-    from ops.report_window import compared_to, group_columns, look, whole_lines, window_of
+    from ops.reports.html import page
+    from ops.reports.window import compared_to, group_columns, look, whole_lines, window_of
 
     wanted = window_of(window, time.time_ns() // 1_000_000)
     other = None if compare_to is None else compared_to(compare_to, wanted)

@@ -14,13 +14,13 @@ from rich.live import Live
 
 from audit.migrate import connect
 from broker.settings import Settings
-from ops import rollouts
-from ops.confirm import unapplied_or_confirmed
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table
-from ops.rollout_status import facts, is_finding, shown, when
-from ops.rollout_topic import read_rollouts
-from ops.rulesets import publish, resolve
-from ops.running import running_stack
+from ops.rollout import changes as rollouts
+from ops.rollout.status import facts, is_finding, shown, when
+from ops.rollout.topic import read_rollouts
+from ops.rulesets.confirm import unapplied_or_confirmed
+from ops.rulesets.publish import publish, resolve
+from ops.stack.running import running_stack
 from rules.rollout import (
     USUAL_GUARDS,
     USUAL_STAGES,

@@ -11,8 +11,8 @@ import typer
 from broker.settings import load
 from ops.commands import rules_change, rules_try
 from ops.console import JsonOption, StateOption, out, print_json, print_table
-from ops.rulesets import read_config, resolve
-from ops.running import running_stack
+from ops.rulesets.publish import read_config, resolve
+from ops.stack.running import running_stack
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="Check, publish, activate, compare and take back the rules."

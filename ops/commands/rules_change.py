@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import psutil
 import typer
 
-from ops import rulesets
-from ops.confirm import Unapplied, unapplied_or_confirmed
 from ops.console import JsonOption, StateOption, out, print_json, print_table
-from ops.ruleset_topic import Published, parsed, read_topic
-from ops.running import running_stack
+from ops.rulesets import publish as rulesets
+from ops.rulesets.confirm import Unapplied, unapplied_or_confirmed
+from ops.rulesets.topic import Published, parsed, read_topic
+from ops.stack.running import running_stack
 
 ConfigOption = Annotated[
     Path | None,

@@ -12,8 +12,8 @@ import typer
 
 from ops.console import JsonOption, StateOption, err, out, print_json, print_table, progress
 from ops.log_range import SLICE, find_range, parse_bound
-from ops.rulesets import resolve
-from ops.running import running_stack
+from ops.rulesets.publish import resolve
+from ops.stack.running import running_stack
 from rules.changes import Changes
 from rules.differences import differences
 from rules.ruleset import Ruleset
@@ -67,7 +67,7 @@ def what_if_command(
     as_json: JsonOption = False,
 ) -> None:
     """Route recorded prompts by another ruleset, and show what would change. It renders and writes nothing."""
-    from ops.changes_console import show_covers
+    from ops.rulesets.console import show_covers
     from rules.what_if import covers
 
     _try(
@@ -88,7 +88,7 @@ def rejudge_command(
     as_json: JsonOption = False,
 ) -> None:
     """Judge recorded measurements by another ruleset, and show which verdicts would change. It measures nothing."""
-    from ops.changes_console import show_matrix
+    from ops.rulesets.console import show_matrix
 
     _try(
         IMAGES_INSPECTED, name, against, (begin, end, partition), workers, state, as_json=as_json,
@@ -108,8 +108,8 @@ def _try(
     more: Callable[[Changes, Ruleset, Ruleset], None],
     moves: str,
 ) -> None:
-    from ops.changes_console import facts, show
-    from ops.what_if import compare, total
+    from ops.rulesets.console import facts, show
+    from ops.rulesets.what_if import compare, total
     from rules.what_if import covers
 
     settings = running_stack(state, database=False)

@@ -15,8 +15,8 @@ from typer.core import TyperGroup
 
 from broker.settings import Settings
 from ops.console import EXIT_FINDING, JsonOption, StateOption, err, out, print_json, print_table, writable
-from ops.rulesets import read_config
-from ops.running import running_stack
+from ops.rulesets.publish import read_config
+from ops.stack.running import running_stack
 from schemas.events import ShareChanged
 from store import shares
 from store.artifacts import ArtifactStore, open_store
@@ -80,7 +80,8 @@ def make(
     """
     from audit.migrate import connect
     from audit.statements import statement
-    from ops import share, share_topic
+    from ops.sharing import share
+    from ops.sharing import topic as share_topic
     from schemas.registry import codec_for
 
     settings = running_stack(state)
@@ -119,7 +120,7 @@ def list_command(
     as_json: JsonOption = False,
 ) -> None:
     """List what is shared, the newest first."""
-    from ops import share_topic
+    from ops.sharing import topic as share_topic
 
     settings = running_stack(state, database=False)
     store = open_store(settings)
@@ -156,7 +157,7 @@ def revoke_command(
     as_json: JsonOption = False,
 ) -> None:
     """Take a share back: its address answers no more. Copies that others saved cannot be taken back."""
-    from ops import share_topic
+    from ops.sharing import topic as share_topic
 
     settings = running_stack(state, database=False)
     store = open_store(settings)
@@ -183,7 +184,7 @@ def history_command(
     """Tell from the audit who shared and revoked what, when and why, the newest first."""
     from audit.migrate import connect
     from audit.windows import share_history
-    from ops import share_topic
+    from ops.sharing import topic as share_topic
 
     if share_id:
         share_topic.checked(share_id)
@@ -254,7 +255,7 @@ def _opened(settings: Settings, share_id: str) -> Path:
 
 
 def _fetched(share_id: str, state: Path | None) -> tuple[ShareChanged, bytes]:
-    from ops import share_topic
+    from ops.sharing import topic as share_topic
     from schemas.errors import Poison
 
     settings = running_stack(state, database=False)

@@ -35,8 +35,8 @@ def up(state: StateOption = None, detach: DetachOption = False, as_json: JsonOpt
     same folder goes on where the first stopped.
     """
     from broker import logs
-    from ops.stack import Stack, StackPlan
-    from ops.stack_state import StackRow
+    from ops.stack.state import StackRow
+    from ops.stack.up import Stack, StackPlan
 
     folder = settings_module.load(state).state_dir
     if detach:
@@ -54,7 +54,7 @@ def up(state: StateOption = None, detach: DetachOption = False, as_json: JsonOpt
 
 
 def _detached(folder: Path) -> None:
-    from ops import stack_state
+    from ops.stack import state as stack_state
 
     row = stack_state.read(folder)
     if row is not None and row.alive:
@@ -89,7 +89,7 @@ def _detached(folder: Path) -> None:
 def down(state: StateOption = None) -> None:
     """Stop the stack: drain the stages, then stop database and broker. The data stays."""
     from broker.embedded.process import Identity
-    from ops import stack_state
+    from ops.stack import state as stack_state
 
     folder = settings_module.load(state).state_dir
     row = stack_state.read(folder)
@@ -116,7 +116,7 @@ def status(state: StateOption = None, as_json: JsonOption = False) -> None:
 
 
 def _show(folder: Path, as_json: bool) -> bool:
-    from ops.stack_status import look
+    from ops.stack.status import look
 
     seen = look(folder)
     if as_json:
@@ -161,7 +161,7 @@ def run(
 ) -> None:
     """Be one stage until Ctrl-C or SIGTERM. The supervisor of `up` runs the same command."""
     from broker import logs
-    from ops.stack_plan import run_stage
+    from ops.stack.plan import run_stage
 
     settings = settings_module.load(state)
     changes: dict[str, object] = {}

@@ -15,7 +15,7 @@ from audit import queries
 from broker.settings import Settings
 from ops.console import EXIT_FINDING, EXIT_WRONG_USE, JsonOption, StateOption, err, print_json
 from ops.publish import publish
-from ops.running import running_stack
+from ops.stack.running import running_stack
 from ops.submission import Draft, Fault, parse_lines, upload
 from ops.watch import Watch
 from schemas.events import Job

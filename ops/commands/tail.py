@@ -14,7 +14,7 @@ from rich.markup import escape
 from broker.clients import classed, reader
 from broker.settings import Settings
 from ops.console import EXIT_WRONG_USE, JsonOption, StateOption, err, out
-from ops.running import running_stack
+from ops.stack.running import running_stack
 from schemas.codec import Codec
 from schemas.errors import Fatal, Poison
 from schemas.jsonable import bytes_json, event_json

@@ -19,8 +19,8 @@ def topics(
 ) -> None:
     """List the topics with their records, partitions and retention, who writes and who reads them."""
     from broker.admin import check_topics, ensure_topics
-    from ops.rulesets import read_config
-    from ops.running import running_stack
+    from ops.rulesets.publish import read_config
+    from ops.stack.running import running_stack
     from schemas.catalogue import topics_for
 
     settings = settings_module.load(state)

@@ -12,8 +12,9 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from audit.windows import Group, Hands, Operation, Part, StageTime, Window
-from ops import report_html, share_page
-from ops.report_window import Side
+from ops.reports import html as report_html
+from ops.reports.window import Side
+from ops.sharing import page as share_page
 from tests.stories import START_MS
 from tests.unit.ops.test_share_page import MODES, XSS, a_picture
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from broker.settings import load
-from ops.recovery import Runner
+from ops.recovery.run import Runner
 from rules.recovery import recovery_of
 
 PATIENCE_S = 120.0

@@ -24,8 +24,8 @@ from audit import rollouts as store
 from audit.migrate import connect
 from broker.settings import ENDPOINTS_FILE, Settings
 from ops.commands.rollout import app
-from ops.rollout_topic import read_rollouts
-from ops.ruleset_topic import read_topic
+from ops.rollout.topic import read_rollouts
+from ops.rulesets.topic import read_topic
 from rules.rollout import under_way
 from schemas import ids
 from schemas.catalogue import (

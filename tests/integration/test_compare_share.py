@@ -18,9 +18,9 @@ from typer.testing import CliRunner, Result
 
 from broker.admin import ensure_topics
 from broker.settings import Settings
-from ops import share_topic
 from ops.cli import app
-from ops.share_topic import Page
+from ops.sharing import topic as share_topic
+from ops.sharing.topic import Page
 from schemas import ids
 from schemas.errors import Poison
 from schemas.events import (

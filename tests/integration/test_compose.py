@@ -22,7 +22,7 @@ from jsonschema.validators import validator_for
 from broker import settings as settings_module
 from broker.embedded.kafka import EmbeddedKafka
 from broker.settings import PREFIX, Settings
-from ops.stack_plan import PREPARE, STAGES
+from ops.stack.plan import PREPARE, STAGES
 from schemas.errors import BadConfig
 
 ROOT = Path(__file__).parents[2]

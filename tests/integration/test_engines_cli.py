@@ -17,9 +17,9 @@ import pytest
 from PIL import Image
 
 from broker.settings import Settings
-from ops.engines_again import Outcome, again, find
-from ops.engines_try import Trial, Tried, render, trial
-from ops.rulesets import read_config
+from ops.engines.again import Outcome, again, find
+from ops.engines.once import Trial, Tried, render, trial
+from ops.rulesets.publish import read_config
 from schemas.errors import Poison
 from schemas.events import Asset, FailureKind, RenderFailure
 from schemas.events import Outcome as Rendered

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 from broker.settings import Settings
-from ops.engines_hosted import asked
-from ops.rulesets import read_config
+from ops.engines.hosted import asked
+from ops.rulesets.publish import read_config
 from schemas.errors import BadConfig, Poison
 from tests import hosted_server
 from tests.hosted_server import KEY, Server

@@ -12,7 +12,7 @@ import pytest
 from broker.admin import ensure_topics
 from broker.clients import producer
 from broker.settings import ENDPOINTS_FILE, Settings
-from ops import holds
+from ops.recovery import holds
 from ops.whole_topic import whole_topic, whole_topic_events
 from schemas import ids
 from schemas.catalogue import DESIGN_QUEUE, HELD

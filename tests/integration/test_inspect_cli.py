@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from ops.overlay_marks import Mark
+from ops.overlay.marks import Mark
 from tests.corpus import RIGHT_KINDS, Drawn, Kind, draw
 from tests.unit.finish import orders
 

@@ -20,9 +20,9 @@ from audit.queries import EVERYTHING
 from audit.sink import run
 from broker.admin import ensure_topics
 from broker.settings import Settings
-from ops import agreement
-from ops.agreement import Table
 from ops.cli import app
+from ops.labels import agreement
+from ops.labels.agreement import Table
 from rules.ruleset import load_ruleset
 from schemas import ids
 from schemas.catalogue import DESIGN_QUEUE, LABELS, REVIEW

@@ -20,14 +20,15 @@ import pytest
 
 from audit import recoveries
 from audit.migrate import connect
-from ops import holds, rulesets
 from ops.log_range import Bound
-from ops.recovery import Runner
-from ops.recovery_journal import known
-from ops.release_guard import parse_guards, watched_lots
-from ops.replay_journal import known as known_replays
-from ops.replay_source import Wanted
-from ops.replays import make_plan
+from ops.recovery import holds
+from ops.recovery.guard import parse_guards, watched_lots
+from ops.recovery.journal import known
+from ops.recovery.run import Runner
+from ops.replay.journal import known as known_replays
+from ops.replay.run import make_plan
+from ops.replay.source import Wanted
+from ops.rulesets import publish as rulesets
 from ops.whole_topic import whole_topic_events
 from rules.holds import approval_id
 from rules.ladder import derived_seed, fresh_seed

@@ -21,13 +21,13 @@ from broker.admin import ensure_topics
 from broker.deadletter import address, dead_letter
 from broker.embedded.kafka import EmbeddedKafka
 from broker.settings import ENDPOINTS_FILE, Settings
-from ops import holds
 from ops.commands.replay import app
 from ops.log_range import Bound
-from ops.replay_journal import Point, known
-from ops.replay_source import LogSource, Wanted
-from ops.replays import Planned, Runner, counts, make_plan
-from ops.rulesets import publish
+from ops.recovery import holds
+from ops.replay.journal import Point, known
+from ops.replay.run import Planned, Runner, counts, make_plan
+from ops.replay.source import LogSource, Wanted
+from ops.rulesets.publish import publish
 from ops.whole_topic import whole_topic, whole_topic_events
 from rules.decide import on_replay
 from rules.lifecycle import State

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from audit.windows import Window
 from ops.cli import app
-from ops.report_window import compared_to, look, window_of
+from ops.reports.window import compared_to, look, window_of
 from schemas.errors import BadConfig
 from schemas.events import AssetApproved, AssetRecalled, HoldChanged, HoldScope
 from schemas.ids import event_id

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from ops import rulesets
+from ops.rulesets import publish as rulesets
 from schemas.catalogue import DESIGN_QUEUE, HELD, PROMPTS_REFUSED, REVIEW
 from schemas.events import Arm, AssetApproved, Job, ReviewRequested, RolloutState
 from tests.chaos.driver import Stack, running

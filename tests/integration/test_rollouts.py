@@ -16,12 +16,12 @@ from broker.admin import ensure_topics
 from broker.broadcast import RolloutTable, follow_rollouts
 from broker.embedded.kafka import EmbeddedKafka
 from broker.settings import Settings
-from ops.rollout_controller import Controller, counted_again
-from ops.rollout_status import facts, shown
-from ops.rollout_topic import Step, read_rollouts
-from ops.rollout_unseen import EVERY_MS
-from ops.rollouts import change
-from ops.rulesets import activate, publish
+from ops.rollout.changes import change
+from ops.rollout.controller import Controller, counted_again
+from ops.rollout.status import facts, shown
+from ops.rollout.topic import Step, read_rollouts
+from ops.rollout.unseen import EVERY_MS
+from ops.rulesets.publish import activate, publish
 from rules.rollout import POSITION, current
 from rules.rollout_decision import decide
 from rules.ruleset import load_ruleset

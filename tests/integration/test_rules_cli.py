@@ -28,9 +28,9 @@ from broker.clients import kafka_config
 from broker.embedded.kafka import EmbeddedKafka
 from broker.settings import ENDPOINTS_FILE, Settings
 from ops.log_range import Bound, find_range
-from ops.ruleset_topic import ACTIVATED_KEY, read_topic
-from ops.rulesets import activate, publish, roll_back
-from ops.what_if import compare, total
+from ops.rulesets.publish import activate, publish, roll_back
+from ops.rulesets.topic import ACTIVATED_KEY, read_topic
+from ops.rulesets.what_if import compare, total
 from ops.whole_topic import whole_topic
 from rules.ruleset import load_ruleset
 from schemas import ids

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ops import rulesets
+from ops.rulesets import publish as rulesets
 from rules.ladder import fresh_seed
 from tests.chaos.driver import Stack, running
 from tests.integration.test_whole import run, seeds

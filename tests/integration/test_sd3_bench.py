@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ops.cli import app
-from ops.rulesets import IN_CHECKOUT, read_config
+from ops.rulesets.publish import IN_CHECKOUT, read_config
 from rules.engines import SCHEDULERS, UNSUITED
 
 pytest.importorskip("diffusers")

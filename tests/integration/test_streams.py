@@ -13,7 +13,7 @@ import pytest
 from broker.admin import ensure_topics
 from broker.embedded.kafka import EmbeddedKafka
 from broker.settings import Settings
-from ops.rulesets import publish
+from ops.rulesets.publish import publish
 from rules.decide import on_inspected
 from rules.ruleset import load_ruleset
 from schemas import ids

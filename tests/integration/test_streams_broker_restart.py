@@ -17,7 +17,7 @@ from broker.admin import ensure_topics
 from broker.clients import TRANSACTION_TIMEOUT_MS
 from broker.embedded.kafka import EmbeddedKafka
 from broker.settings import Settings
-from ops.rulesets import publish
+from ops.rulesets.publish import publish
 from schemas.catalogue import PROMPTS, PROMPTS_REFUSED, PROMPTS_SEEN, topics_for
 from schemas.codec import Codec, LockedIds
 from schemas.events import Job

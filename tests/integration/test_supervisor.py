@@ -21,8 +21,8 @@ from confluent_kafka.cimpl import NewTopic
 from broker import settings as settings_module
 from broker.admin import admin_client, ensure_topics
 from broker.embedded.kafka import answers
-from ops import stack_state
-from ops.stack_state import ProcessRow, StackRow
+from ops.stack import state as stack_state
+from ops.stack.state import ProcessRow, StackRow
 from tests import small_stack
 from tests.waiting import until
 from workers.progress import ProgressTopic, Word

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from broker import clients
-from ops import rulesets
 from ops.commands import demo
+from ops.rulesets import publish as rulesets
 from rules.ladder import derived_seed
 from schemas import ids
 from schemas.catalogue import DEAD_LETTERS, DESIGN_QUEUE, IMAGES_GENERATED, IMAGES_INSPECTED, PROMPTS

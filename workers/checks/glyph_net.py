@@ -3,7 +3,7 @@
 The network sees a letter beside three others: the rendering that comes nearest to it, the one in the face that the
 whole line comes nearest to, and the same letter elsewhere in the line. It says whether what differs is style or
 damage. It sees shapes and no words, so it cannot read what ought to be there. Bank and weights lie beside this file
-with their card; `python -m ops.train_glyphs` made them. It runs in NumPy.
+with their card; `python -m ops.glyphs.train` made them. It runs in NumPy.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ BANK: Final = ("bank.letters", "bank.rows", "bank.faces", "bank.ink", "bank.aspe
 
 
 def loaded(data: bytes) -> GlyphNet:
-    """The network of an .npz as ops.train_glyphs writes it."""
+    """The network of an .npz as ops.glyphs.train writes it."""
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         packed = file["bank.ink"]
         ink = np.stack([packed >> 4, packed & LEVELS], axis=-1).reshape(len(packed), -1)

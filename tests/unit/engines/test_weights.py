@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from broker.settings import Settings
-from ops.weights_plan import HubFile, choose
+from ops.engines.weights import HubFile, choose
 from rules.engines import EngineKind, EngineProfile, Loading, Offload, Quantise
 from schemas.errors import BadConfig
 from tests import renders

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from audit.labels import Agreed, Stratum
-from ops import agreement
-from ops.agreement import Estimate, Part, Sampling, Table, kappa, precision, recall, whole
 from ops.bench.intervals import wilson
+from ops.labels import agreement
+from ops.labels.agreement import Estimate, Part, Sampling, Table, kappa, precision, recall, whole
 
 NOTHING = Estimate(value=None, low=None, high=None)
 

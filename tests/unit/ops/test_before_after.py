@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from ops.before_after import Outcome, caught, figures, mission_table, quantile
+from ops.demo.before_after import Outcome, caught, figures, mission_table, quantile
 
 
 def outcome(**changes: object) -> Outcome:

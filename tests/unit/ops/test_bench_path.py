@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ops.bench.null_worker import inspection, rendering
 from ops.bench.path_figures import WHOLE, ends, latencies, latency
-from ops.rulesets import read_config
+from ops.rulesets.publish import read_config
 from rules.verdict import judge
 from schemas.catalogue import DESIGN_QUEUE, PROMPTS, REVIEW
 from schemas.events import Verdict

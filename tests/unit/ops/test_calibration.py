@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.calibration import Asked, Cell, entries, waiting, write_candidate
-from ops.risk_plot import risk_plot
+from ops.labels.calibration import Asked, Cell, entries, waiting, write_candidate
+from ops.labels.risk_plot import risk_plot
 from rules.calibration import BUCKETS, Counts, Fit, Standing
 from rules.ruleset import load_ruleset
 from schemas.errors import BadConfig

@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from broker.settings import Settings
-from ops import compare_png, compare_view
-from ops.compare import NEWEST, REACH, Comparison, Row, Run, Show, Targets, compare
-from ops.compare_view import Names, number, p_value, sentence
+from ops.sharing import comparison_png as compare_png
+from ops.sharing import comparison_view as compare_view
+from ops.sharing.comparison import NEWEST, REACH, Comparison, Row, Run, Show, Targets, compare
+from ops.sharing.comparison_view import Names, number, p_value, sentence
 from rules.comparison import Change, Ending, Tally, change
 from rules.lifecycle import State
 from schemas.errors import BadConfig

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ops.file_inspection import FileInspector, Inspected, Wanted
-from ops.file_lines import parse_lines
-from ops.file_report import report
-from ops.rulesets import read_config
+from ops.files.inspection import FileInspector, Inspected, Wanted
+from ops.files.lines import parse_lines
+from ops.files.report import report
+from ops.rulesets.publish import read_config
 from schemas.errors import Poison
 from schemas.events import (
     Box,

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ops.glyph_damage import CHANGED, DAMAGES, damaged
-from ops.glyph_figures import auc, figures, healths, interval
-from ops.glyph_tiles import KINDS, UNSURE, Tiles, collect
-from ops.glyph_words import HELD_OUT, LETTERS, SOUND, TRAINED, draw, rendered
+from ops.glyphs.damage import CHANGED, DAMAGES, damaged
+from ops.glyphs.figures import auc, figures, healths, interval
+from ops.glyphs.tiles import KINDS, UNSURE, Tiles, collect
+from ops.glyphs.words import HELD_OUT, LETTERS, SOUND, TRAINED, draw, rendered
 from workers.checks.glyph_net import CARD, WEIGHTS, shipped
 
 ROOT = Path(__file__).parents[3]
@@ -118,7 +118,7 @@ def test_training_in_small_gives_the_same_bytes_twice(tmp_path: Path):
     for name in ("first", "second"):
         out = tmp_path / name
         out.mkdir()
-        command = [sys.executable, "-m", "ops.train_glyphs", "--seed", "3", "--words", "48", "--held-out", "24"]
+        command = [sys.executable, "-m", "ops.glyphs.train", "--seed", "3", "--words", "48", "--held-out", "24"]
         done = subprocess.run(
             [*command, "--epochs", "1", "--faces", "2", "--date", "2026-11-23", "--out", str(out)],
             cwd=ROOT, capture_output=True, text=True, check=False, timeout=280,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audit.labels import KnownAsset
-from ops.labels import Said, label, parse_lines
+from ops.labels.given import Said, label, parse_lines
 from ops.submission import Fault
 from schemas.errors import BadConfig
 from schemas.events import AssetLabelled, LabelSource

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from ops.overlay import WIDE, overlay
-from ops.overlay_marks import VERDICTS, Mark
-from ops.overlay_shapes import draw_shape
-from ops.overlay_text import RGB, Caption, wrapped
+from ops.overlay.captions import RGB, Caption, wrapped
+from ops.overlay.draw import WIDE, overlay
+from ops.overlay.marks import VERDICTS, Mark
+from ops.overlay.shapes import draw_shape
 from schemas.events import (
     Box,
     Defect,

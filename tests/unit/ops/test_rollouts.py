@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ops.rollout_status import is_finding, shown
-from ops.rollouts import ID_MAX, check_id, find, new_id
+from ops.rollout.changes import ID_MAX, check_id, find, new_id
+from ops.rollout.status import is_finding, shown
 from rules.rollout import USUAL_GUARDS, moved, plan, started
 from schemas.errors import BadConfig
 from schemas.events import RolloutChanged, RolloutState

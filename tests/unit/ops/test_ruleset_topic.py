@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops.ruleset_topic import (
+from ops.rulesets.topic import (
     ACTIVATED_KEY,
     ACTIVATIONS_KEPT,
     Published,

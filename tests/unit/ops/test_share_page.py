@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from PIL import Image
 
-from ops.share import standing
-from ops.share_page import Picture, checks, html, usual_title
+from ops.sharing.page import Picture, checks, html, usual_title
+from ops.sharing.share import standing
 from rules.modes import FailureMode
 from schemas.events import (
     Asset,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.share_topic import MAX_PAGE_BYTES, Page, checked, find
+from ops.sharing.topic import MAX_PAGE_BYTES, Page, checked, find
 from schemas import catalogue
 from schemas.errors import BadConfig
 
@@ -23,7 +23,7 @@ def where(pattern: str) -> set[str]:
 def test_nothing_but_a_revocation_deletes_from_the_store():
     assert where(r"obstore\.delete|\.delete\(") == {"store/objects.py"}
     assert where(r"objects\.remove\(") == {"store/shares.py"}
-    assert where(r"shares\.remove\(|from store\.shares import") == {"ops/share_topic.py"}
+    assert where(r"shares\.remove\(|from store\.shares import") == {"ops/sharing/topic.py"}
 
 
 def test_the_record_of_a_share_is_kept_for_good():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_S, STEADY_S, Condition, Supervisor
+from ops.stack.supervisor import FIRST_PAUSE_S, LONGEST_PAUSE_S, LOOK_S, STEADY_S, Condition, Supervisor
 
 
 class Puppet:

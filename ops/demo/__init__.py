@@ -1,0 +1,1 @@
+"""The demo: one campaign sent through plainly and through the pipeline."""

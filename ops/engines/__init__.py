@@ -1,0 +1,1 @@
+"""What `presscheck engines` does: lists, fetches, tries, and renders again."""

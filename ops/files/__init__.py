@@ -1,0 +1,1 @@
+"""Inspects files that lie on disk."""

@@ -1,0 +1,1 @@
+"""Draws letters, damages some, and trains the glyph check on them."""

@@ -1,0 +1,1 @@
+"""What people say of assets, how far they agree, and the thresholds that follow."""

@@ -1,0 +1,1 @@
+"""Draws an inspection on its picture."""

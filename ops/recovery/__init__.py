@@ -1,0 +1,1 @@
+"""Bad batches: held, recovered, released in lots, recalled."""

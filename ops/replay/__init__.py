@@ -1,0 +1,1 @@
+"""Recorded jobs, rendered again by a plan."""

@@ -1,0 +1,1 @@
+"""The figures of a window beside those before."""

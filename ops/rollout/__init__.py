@@ -1,0 +1,1 @@
+"""Candidates, given more of the jobs stage by stage."""

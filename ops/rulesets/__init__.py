@@ -1,0 +1,1 @@
+"""Rulesets: published, tried on recorded work, put in force, taken back."""

@@ -1,0 +1,1 @@
+"""Brings a stack up, keeps it running, and says what it looks like."""
