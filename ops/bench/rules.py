@@ -140,9 +140,10 @@ def _roll_back(stack: PathStack) -> tuple[int, float]:
 
 def _command(stack: PathStack, name: str) -> None:
     folder = stack.settings.state_dir
-    argv = [sys.executable, "-m", "ops", "rules", name, "--state", str(folder), "--json"]
-    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "byte-code")}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=COMMAND_S, check=False)
+    # As an installed program starts: its byte code is compiled once and kept, whatever this process was told.
+    python = ["env", "-u", "PYTHONDONTWRITEBYTECODE", sys.executable, "-X", f"pycache_prefix={folder / 'byte-code'}"]
+    argv = [*python, "-m", "ops", "rules", name, "--state", str(folder), "--json"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=COMMAND_S, check=False)
     if done.returncode:
         raise Fatal(f"`rules {name}` failed: {done.stderr[-500:]}")
 

@@ -316,9 +316,12 @@ def test_nothing_but_a_revocation_removes_what_is_stored() -> None:
         p for room in ("audit", "broker", "ops", "store", "streams", "workers") for p in (root / room).rglob("*.py")
     ]
     assert len(code) > 100
-    deleting = {p.name for p in code if "objects.remove(" in (text := p.read_text("utf-8")) or "obstore.delete" in text}
-    assert deleting == {"shares.py", "objects.py"}
-    assert [p.name for p in code if "shares.remove(" in p.read_text("utf-8")] == ["share.py"]
+    named = {p: p.relative_to(root).as_posix() for p in code}
+    deleting = {
+        named[p] for p in code if "objects.remove(" in (text := p.read_text("utf-8")) or "obstore.delete" in text
+    }
+    assert deleting == {"store/shares.py", "store/objects.py"}
+    assert [named[p] for p in code if "shares.remove(" in p.read_text("utf-8")] == ["ops/sharing/topic.py"]
 
 
 def test_keys_below_a_prefix_are_listed_and_no_others(case: Case):

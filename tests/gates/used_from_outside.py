@@ -26,7 +26,7 @@ wants_text, requested_at_ms, failure_kind, failure_message, generated_at_ms, ins
 decided_by, repair_rung, origin_topic, origin_partition, origin_offset
 
 # Facts printed as JSON, field by field.
-lowest, highest, supervisor_pid, age_s, committed_s, taken_back
+lowest, highest, supervisor_pid, age_s, committed_s, taken_back, last_new_s
 
 # The type of a cast to a module.
 Room
