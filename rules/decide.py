@@ -229,7 +229,7 @@ def _start(
 
 def route_facts(job: Job, finding: Finding, lane: Lane) -> Facts:
     """What routing rules look at."""
-    return facts_of(job, tags=finding.tags, risk=finding.risk, lane=lane, phrases=finding.text.phrases)
+    return facts_of(job, tags=finding.names, risk=finding.risk, lane=lane, phrases=finding.text.phrases)
 
 
 def routed(
@@ -240,13 +240,13 @@ def routed(
     lane: Lane,
     engine: str | None = None,
     preset: Preset | None = None,
-    facts: Facts | None = None,
+    rule: Rule | None = None,
 ) -> Route:
     """Where the rules send a job of which sanity found this; `engine` and `preset` go before what they say.
 
-    `facts` are those of `route_facts`, where they are known.
+    `rule` is the one that takes what `route_facts` says, where it is known.
     """
-    rule = ruleset.routing.choose(facts or route_facts(job, finding, lane))
+    rule = rule or ruleset.routing.choose(route_facts(job, finding, lane))
     kind = preset or (rule.preset if engine is None else Preset.STANDARD)
     named = rule.name if engine is None else ASKED_FOR
     if finding.reasons or rule.engine is None:

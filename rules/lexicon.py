@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -57,7 +56,7 @@ class TagWords:
         """Make the list ready for searching."""
         object.__setattr__(self, "finder", word_finder(self.words, self.exceptions, negatable=self.negatable))
 
-    def find(self, text: str) -> Iterator[tuple[int, int]]:
+    def find(self, text: str) -> list[tuple[int, int]]:
         """Spans of the words in a text, but for exceptions and for what is negated."""
         return self.finder.find(text)
 

@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from rules.characters import View, composed, skeleton
 from rules.personal import PersonalData, find_personal
 from rules.quotes import Quoted, find_quotes
-from rules.word_lists import WordFinder
+from rules.word_lists import WordFinder, may_negate
 from rules.word_starts import Places, Words, WordStarts
-from schemas.events import Job, Tag
+from schemas.events import Job
 
-Spans: TypeAlias = tuple[tuple[int, int], ...]
-TagKey: TypeAlias = tuple[str, int, int, str]
-"""A tag's name, start, end and evidence."""
+Spans: TypeAlias = Sequence[tuple[int, int]]
 NO_QUOTES: Final = Quoted((), ())
 
 
 class Look:
     """One view of the prompt, with and without what is quoted. What was found is kept as long as the object."""
 
-    __slots__ = ("_found", "_places", "bare", "view", "words")
+    __slots__ = ("_found", "_negates", "_places", "bare", "view", "words")
 
     def __init__(self, view: View, quoted: Quoted) -> None:
         self.view = view
         self.bare = _bare(view, quoted)
         """The view with the words of quotations blanked out: a poster that says PEOPLE shows none."""
         self.words = Words(view.text)
+        self._negates = may_negate(view.text)
         self._places: dict[WordStarts, Mapping[int, Places]] = {}
         self._found: dict[tuple[WordFinder, str], Spans] = {}
 
@@ -44,7 +43,7 @@ class Look:
         """What a list finds in the view or in what is bare of quotations; `places`, `spared` as WordFinder.find."""
         found = self._found.get((finder, text))
         if found is None:
-            found = self._found[finder, text] = tuple(finder.find(text, places, spared))
+            found = self._found[finder, text] = finder.find(text, places, spared, negates=self._negates)
         return found
 
 
@@ -60,8 +59,6 @@ class ReadPrompt:
     """Letters of other scripts as the Latin ones that they look like: what refuses a prompt is looked for here."""
     required: tuple[tuple[Look, Look], ...]
     """Each required text, plain and disguised; a quotation in it is text like the rest."""
-    tags: dict[TagKey, Tag] = field(default_factory=dict[TagKey, Tag])
-    """Tags given so far."""
 
 
 def read_prompt(job: Job) -> ReadPrompt:

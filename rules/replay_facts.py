@@ -86,7 +86,7 @@ def _routed_facts(job: Job, ruleset: Ruleset) -> Facts:
     finding = examine(job, ruleset)
     route = routed(job, finding, ruleset, lane=job.lane, engine=job.engine)
     return {
-        "tag": frozenset(t.name for t in finding.tags),
+        "tag": finding.names,
         "risk": frozenset({finding.risk.value}),
         "engine": frozenset({REFUSED if route.profile is None else route.profile.id}),
         "rule": frozenset({route.named}),

@@ -244,7 +244,7 @@ class Chooser:
         lane = asked.lane or job.lane
         finding = examine(job, self.ruleset, lane)
         route = routed(job, finding, self.ruleset, lane=lane, engine=asked.engine or job.engine, preset=asked.preset)
-        tags, profile = tuple(sorted({t.name for t in finding.tags})), route.profile
+        tags, profile = tuple(sorted(finding.names)), route.profile
         if profile is None:
             found = _Route(None, lane.value, tags, why=route.reasons[0])
         else:

@@ -11,7 +11,7 @@ from rules.engines import EngineProfile, TextSkill
 from rules.lexicon import file_tag
 from rules.reach import shadow, witness
 from rules.tree import Node, nearest
-from schemas.events import FileRole, Job, Lane, Phrase, Preset, Risk, Tag
+from schemas.events import FileRole, Job, Lane, Phrase, Preset, Risk
 
 REFUSE: Final = "refuse"
 PRIMARY: Final = "primary_generator"
@@ -48,10 +48,10 @@ class Routing:
         return next(r for r in self.rules if r.test(facts))
 
 
-def facts_of(job: Job, *, tags: tuple[Tag, ...], risk: Risk, lane: Lane, phrases: tuple[Phrase, ...]) -> Facts:
+def facts_of(job: Job, *, tags: frozenset[str], risk: Risk, lane: Lane, phrases: tuple[Phrase, ...]) -> Facts:
     """What routing and review rules look at."""
     return Facts(
-        tags=frozenset(t.name for t in tags),
+        tags=tags,
         texts={"lane": lane.value, "risk": risk.value, "brand": job.brand, "campaign": job.campaign},
         numbers={
             "width": job.width,

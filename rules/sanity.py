@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from rules.brand_marks import marks_of
 from rules.brands import Brand
@@ -14,7 +14,7 @@ from rules.contract import text_contract
 from rules.files import file_reasons
 from rules.lexicon import file_tag
 from rules.personal import find_personal
-from rules.prompts import ReadPrompt, TagKey, read_prompt
+from rules.prompts import ReadPrompt, read_prompt
 from rules.quotes import Quote, Quoted
 from rules.ruleset import Ruleset
 from rules.tree import nearest
@@ -29,6 +29,8 @@ EACH_MAX: Final = 8
 FIELD: Final = -1
 """Offset of evidence that stands in a field and not in the prompt."""
 _WRITTEN: Final = re.compile(r"[A-Za-z0-9]")
+Mark: TypeAlias = tuple[str, int, int, str]
+"""A tag that is not made yet: its name, start, end and evidence."""
 _RANK: Final = {risk: n for n, risk in enumerate(ORDER)}
 
 
@@ -36,12 +38,22 @@ _RANK: Final = {risk: n for n, risk in enumerate(ORDER)}
 class Finding:
     """What sanity found. `reasons` say why the prompt is refused, with the mend; empty where it is not."""
 
-    tags: tuple[Tag, ...]
+    marks: tuple[Mark, ...]
     risk: Risk
     text: TextContract
     prompt: str
     """The prompt for engines: NFC, without hidden characters."""
     reasons: tuple[str, ...]
+
+    @property
+    def tags(self) -> tuple[Tag, ...]:
+        """The tags, with evidence."""
+        return tuple(Tag(name=name, start=start, end=end, evidence=said) for name, start, end, said in self.marks)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of the tags: all that rules look at."""
+        return frozenset(mark[0] for mark in self.marks)
 
 
 @dataclass(slots=True)
@@ -49,12 +61,10 @@ class _Notes:
     """What has been noted so far."""
 
     prompt: str
-    tags: list[Tag]
-    risk: Risk
-    reasons: list[str]
-    made: dict[TagKey, Tag]
-    """Tags that another ruleset gave the same prompt, so that each is made once."""
-    _known: set[TagKey] = field(default_factory=set[TagKey])
+    risk: Risk = Risk.LOW
+    reasons: list[str] = field(default_factory=list[str])
+    marks: dict[Mark, None] = field(default_factory=dict[Mark, None])
+    """An ordered set."""
     _counts: dict[str, int] = field(default_factory=dict[str, int])
 
     def tag(self, name: str, start: int, end: int, risk: Risk = Risk.LOW, reason: str = "") -> None:
@@ -76,12 +86,9 @@ class _Notes:
         return name in self._counts
 
     def _add(self, name: str, start: int, end: int, evidence: str) -> None:
-        same, key = self._counts.get(name, 0), (name, start, end, evidence)
-        if key not in self._known and (same == 0 or (same < EACH_MAX and len(self.tags) < TAGS_MAX)):
-            if (tag := self.made.get(key)) is None:
-                tag = self.made[key] = Tag(name=name, start=start, end=end, evidence=evidence)
-            self.tags.append(tag)
-            self._known.add(key)
+        same, mark = self._counts.get(name, 0), (name, start, end, evidence)
+        if mark not in self.marks and (same == 0 or (same < EACH_MAX and len(self.marks) < TAGS_MAX)):
+            self.marks[mark] = None
             self._counts[name] = same + 1
 
 
@@ -94,7 +101,7 @@ def examine_read(read: ReadPrompt, ruleset: Ruleset, lane: Lane | None = None) -
     """As `examine`, of a prompt that another ruleset may have looked at before."""
     job = read.job
     lane = lane or job.lane
-    notes = _Notes(job.prompt, [], Risk.LOW, [], read.tags)
+    notes = _Notes(job.prompt)
     brand = ruleset.brands.get(job.brand)
     _frame(job, brand, ruleset, notes)
     _characters(job, read.quoted, notes)
@@ -106,7 +113,7 @@ def examine_read(read: ReadPrompt, ruleset: Ruleset, lane: Lane | None = None) -
         if notes.has(pair.first) and notes.has(pair.second):
             notes.raise_to(pair.risk, pair.reason)
     return Finding(
-        tags=tuple(notes.tags),
+        marks=tuple(notes.marks),
         risk=notes.risk,
         text=text,
         prompt=without_hidden(job.prompt).strip(),
@@ -261,8 +268,8 @@ def _text(job: Job, quoted: Quoted, brand: Brand | None, lane: Lane, ruleset: Ru
     for start in quoted.unclosed:
         notes.tag("unclosed-quote", start, start + 1, Risk.HIGH if lane is Lane.CRITICAL else Risk.MEDIUM)
     if notes.has("asks-for-text") and not contract.phrases:
-        evidence = next(t for t in notes.tags if t.name == "asks-for-text")
-        notes.tag("unquoted-text", evidence.start, evidence.end, Risk.HIGH if lane is Lane.CRITICAL else Risk.MEDIUM)
+        _, start, end, _ = next(mark for mark in notes.marks if mark[0] == "asks-for-text")
+        notes.tag("unquoted-text", start, end, Risk.HIGH if lane is Lane.CRITICAL else Risk.MEDIUM)
     return contract
 
 

@@ -121,7 +121,8 @@ def _for_a_person(request: RenderRequest, ruleset: Ruleset) -> list[Defect]:
 
 def request_facts(request: RenderRequest) -> Facts:
     """What review rules look at."""
-    return facts_of(request.job, tags=request.tags, risk=request.risk, lane=request.lane, phrases=request.text.phrases)
+    tags = frozenset(t.name for t in request.tags)
+    return facts_of(request.job, tags=tags, risk=request.risk, lane=request.lane, phrases=request.text.phrases)
 
 
 def _judgement(

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rules.changes import Changes, Side
-from rules.conditions import Facts
 from rules.decide import Route, route_facts, routed
 from rules.lexicon_change import LexiconChange, lexicon_change
 from rules.prompts import read_prompt
+from rules.routing import Rule
 from rules.ruleset import Ruleset
 from rules.sanity import Finding, examine_read
 from schemas.events import Job, PromptSubmitted
@@ -40,6 +40,8 @@ class WhatIf:
     _same_frame: bool = field(init=False)
     _lexicons: LexiconChange = field(init=False)
     _same_routes: bool = field(init=False)
+    _same_rules: frozenset[str] = field(init=False)
+    """Names of the routing rules by which both send a job to the same place."""
     _covers: tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -48,8 +50,15 @@ class WhatIf:
         self._same_frame = (former.brands, former.postprocess) == (new.brands, new.postprocess)
         self._lexicons = lexicon_change(former.lexicon, new.lexicon)
         self._covers = (prevented(former), prevented(new))
-        same_rules = (former.routing, former.engines) == (new.routing, new.engines)
-        self._same_routes = same_rules and self._covers[0] == self._covers[1]
+        rules = {rule.name: rule for rule in former.routing.rules}
+        self._same_rules = frozenset(
+            rule.name
+            for rule in new.routing.rules
+            if former.engines == new.engines
+            and rules.get(rule.name) == rule
+            and self._covers[0][rule.name] == self._covers[1][rule.name]
+        )
+        self._same_routes = former.routing == new.routing and len(self._same_rules) == len(rules)
 
     def take(self, event: PromptSubmitted) -> None:
         """Count one prompt."""
@@ -59,11 +68,14 @@ class WhatIf:
         if not self._same_frame or self._lexicons.touches(read):
             again = examine_read(read, self.new)
         facts = route_facts(job, finding, job.lane)
-        former = new = _side(job, finding, facts, self.former, self._covers[0])
+        rule = self.former.routing.choose(facts)
+        former = new = _side(job, finding, rule, self.former, self._covers[0])
         if again is not finding or not self._same_routes:
             facts = facts if again is finding else route_facts(job, again, job.lane)
-            new = _side(job, again, facts, self.new, self._covers[1])
-            new = former if new == former else new  # counted once
+            later = self.new.routing.choose(facts)
+            if again is not finding or later.name != rule.name or rule.name not in self._same_rules:
+                new = _side(job, again, later, self.new, self._covers[1])
+                new = former if new == former else new  # counted once
         self.changes.take(job.job_id, job.prompt, former, new)
 
 
@@ -102,11 +114,11 @@ def _cover(ruleset: Ruleset, name: str) -> list[str]:
     ]
 
 
-def _side(job: Job, finding: Finding, facts: Facts, ruleset: Ruleset, covered: dict[str, frozenset[str]]) -> Side:
-    route = routed(job, finding, ruleset, lane=job.lane, engine=job.engine, facts=facts)
+def _side(job: Job, finding: Finding, rule: Rule, ruleset: Ruleset, covered: dict[str, frozenset[str]]) -> Side:
+    route = routed(job, finding, ruleset, lane=job.lane, engine=job.engine, rule=rule)
     profile = route.profile
     place = REFUSED if profile is None else profile.id
-    names = {TAG: {t.name for t in finding.tags}, ENGINE: (place,), LANE: (job.lane.value,)}
+    names = {TAG: finding.names, ENGINE: (place,), LANE: (job.lane.value,)}
     if profile is None:
         return Side(place=place, names=names, cost_usd=0.0, note=route.reasons[0])
     return Side(

@@ -23,7 +23,7 @@ _NEGATION: Final = re.compile(
 )
 """Right before a word: it is said that the thing is not to be seen."""
 _NEGATING: Final = re.compile(r"\b(?:n(?:o|ever)|without|avoid|exclud|minus|zero|sans|free)", re.IGNORECASE)
-"""Every negation holds one of these; the pattern above is slow, and most prompts negate nothing."""
+"""Every negation holds one of these."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,21 +34,20 @@ class WordFinder:
     spared: re.Pattern[str] | None
     negatable: bool
 
-    def find(self, text: str, places: Places = ANYWHERE, spared: Places = ANYWHERE) -> Iterator[tuple[int, int]]:
+    def find(
+        self, text: str, places: Places = ANYWHERE, spared: Places = ANYWHERE, *, negates: bool = True
+    ) -> list[tuple[int, int]]:
         """Spans of the words in a text, but for exceptions and for what is negated.
 
-        `places` and `spared` say where words and exceptions may begin, as `WordStarts.places` found it.
+        `places` and `spared` say where words and exceptions may begin, as `WordStarts.places` found it, and `negates`
+        whether the text may negate anything at all.
         """
-        exceptions: list[tuple[int, int]] | None = None
-        for start, end in matches(self.words, text, places):
-            if self.spared is not None:
-                if exceptions is None:
-                    exceptions = list(matches(self.spared, text, spared))
-                if any(a < end and start < b for a, b in exceptions):
-                    continue
-            if self.negatable and _is_negated(text, start):
-                continue
-            yield start, end
+        found = list(matches(self.words, text, places))
+        if found and self.spared is not None and (exceptions := list(matches(self.spared, text, spared))):
+            found = [(start, end) for start, end in found if not any(a < end and start < b for a, b in exceptions)]
+        if found and negates and self.negatable:
+            found = [(start, end) for start, end in found if not _is_negated(text, start)]
+        return found
 
 
 @lru_cache(maxsize=READY_MAX)
@@ -57,11 +56,15 @@ def word_finder(words: tuple[str, ...], exceptions: tuple[str, ...] = (), *, neg
     return WordFinder(pattern(words), pattern(exceptions) if exceptions else None, negatable)
 
 
-def find_words(words: tuple[str, ...], text: str) -> Iterator[tuple[int, int]]:
+def find_words(words: tuple[str, ...], text: str) -> list[tuple[int, int]]:
     """Spans of any of the words in a text, whole words only, in any case."""
     places = word_starts((words,)).places(Words(text))
-    if 0 in places:
-        yield from word_finder(words).find(text, places[0])
+    return word_finder(words).find(text, places[0]) if 0 in places else []
+
+
+def may_negate(text: str) -> bool:
+    """Whether a text holds a word of negation; most do not."""
+    return _NEGATING.search(text) is not None
 
 
 def matches(compiled: re.Pattern[str], text: str, places: Places) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ the words of the text are looked up once among the first words of all entries, a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
@@ -26,22 +26,30 @@ _STEM: Final = 3
 class Words:
     """The words of a text in small letters, and where each stands."""
 
-    __slots__ = ("_stems", "at", "has_relatives", "is_ascii")
+    __slots__ = ("_stems", "distinct", "has_relatives", "is_ascii", "small")
 
     def __init__(self, text: str) -> None:
+        self.small = text.lower()
         self.is_ascii = text.isascii()
         self.has_relatives = not self.is_ascii and not RELATIVES.isdisjoint(text)
-        self.at: dict[str, list[int]] = {}
+        self.distinct = frozenset[str](_TOKEN.findall(self.small))
         self._stems: dict[int, dict[str, list[str]]] = {}
-        for match in _TOKEN.finditer(text.lower()):
-            self.at.setdefault(match.group(), []).append(match.start())
+
+    def at(self, word: str) -> Iterator[int]:
+        """Where one of the words stands, in order."""
+        text, start = self.small, -1
+        while (start := text.find(word, start + 1)) >= 0:
+            end = start + len(word)
+            before, after = text[start - 1 : start], text[end : end + 1]
+            if not (before and _TOKEN.match(before)) and not (after and _TOKEN.match(after)):
+                yield start
 
     def stems(self, letters: int) -> Mapping[str, Sequence[str]]:
         """The words by their first letters."""
         found = self._stems.get(letters)
         if found is None:
             found = self._stems[letters] = {}
-            for word in self.at:
+            for word in self.distinct:
                 found.setdefault(word[:letters], []).append(word)
         return found
 
@@ -69,17 +77,19 @@ class WordStarts:
         if words.has_relatives:
             return dict.fromkeys(self.lists, ANYWHERE)
         found: dict[int, list[int]] = {}
-        for word in self.whole.keys() & words.at.keys():
+        for word in self.whole.keys() & words.distinct:
+            places = list(words.at(word))
             for number in self.whole[word]:
-                found.setdefault(number, []).extend(words.at[word])
+                found.setdefault(number, []).extend(places)
         for letters in self.stems:
             for stem in self.begun.keys() & words.stems(letters):
                 for beginning, number in self.begun[stem]:
                     for word in words.stems(letters)[stem]:
                         if word.startswith(beginning):
-                            found.setdefault(number, []).extend(words.at[word])
+                            found.setdefault(number, []).extend(words.at(word))
         for places in found.values():
-            places.sort()
+            if len(places) > 1:
+                places.sort()
         anywhere = self.open if words.is_ascii else self.open | self.foreign
         return {**found, **dict.fromkeys(anywhere, ANYWHERE)} if anywhere else found
 

@@ -35,6 +35,8 @@ CHANGED: Final = (
     other("in_quotes: false", "in_quotes: true"),
     other("trademarks: [adidas,", "trademarks: [adidas, Tentor,"),
     other("other_text_tags: [incidental-text]", "other_text_tags: [incidental-text, layout]"),
+    other("use: text_specialist", "use: typeset", "routing.yml"),
+    other("price_per_image_usd: 0.0", "price_per_image_usd: 0.1", "engines.yml"),
     other("refused_words: [", "refused_words: [Tentor, ", "brands/halden-outdoor.yml"),
 )
 PIECES: Final = st.sampled_from([
