@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,7 @@ WRONG = (
 )
 """A file, a line of it, what is wrong in its place, and the mend that is named."""
 FILLER = "filler"
+BLOCK = re.compile(r"<!-- runs on a broker -->\n```sh\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +191,6 @@ def test_the_way_back_survives_compaction(empty: Settings) -> None:
     assert read_topic(empty).active_id == STRICTER.id
     activate(empty, STRICTER.id, who="test", at_ms=90)  # it decides already: no step
     assert roll_back(empty, who="test", at_ms=91).ruleset_id == SHORTER.id
-    assert raw(empty)[ACTIVE_KEY] > 1
     compact(empty)
     assert roll_back(empty, who="test", at_ms=92).ruleset_id == samples.ruleset().id
     with pytest.raises(BadConfig, match="no other ruleset"):
@@ -309,3 +310,22 @@ def test_recorded_prompts_and_measurements_are_tried(settings: Settings) -> None
         for s in ends[PROMPTS].slices[:1]
     ]
     assert 0 < parts[0] < 40
+
+
+def test_every_command_of_the_page_runs(empty: Settings, shorter_folder: Path) -> None:
+    blocks = BLOCK.findall((ROOT / "docs" / "rules.md").read_text(encoding="utf-8"))
+    assert len(blocks) == 3
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("PRESSCHECK_")},
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PRESSCHECK_STATE_DIR": str(empty.state_dir),
+        "FOLDER": str(shorter_folder.parent),
+    }
+    done = subprocess.run(
+        ["bash", "-euxo", "pipefail", "-c", "\n".join(blocks)],
+        cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    now = read_topic(empty)
+    assert [a.ruleset_id for a in now.activations] == [samples.ruleset().id, SHORTER.id, samples.ruleset().id]
+    assert json.loads((shorter_folder.parent / "what-if.json").read_text("utf-8"))["new_id"] == SHORTER.id
