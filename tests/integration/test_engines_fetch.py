@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import signal
 import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,7 @@ PROFILE = load_ruleset(
     {p.relative_to(ROOT / "config").as_posix(): p.read_text(encoding="utf-8") for p in (ROOT / "config").rglob("*.yml")}
 ).engines[ENGINE]
 BIG = "transformer/diffusion_pytorch_model.safetensors"
+COLUMNS = 80
 CHUNK = 10 * 1024 * 1024
 """What huggingface_hub's client writes at once."""
 
@@ -298,9 +303,27 @@ def test_a_wrong_name_gets_the_nearest_right_one(user: User, command: str) -> No
 
 
 def test_the_list_fits_a_terminal_and_holds_every_engine(user: User) -> None:
-    shown = user.runs("list").out
-    assert max(len(line.rstrip()) for line in shown.splitlines()[1:]) <= 80
+    shown = on_terminal(user, "list")
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= COLUMNS
     rows = user.runs("list", "--json").json["engines"]
     assert {row["engine"] for row in rows} >= {"sd3.5-large", "ideogram-v1", "typeset", "simulator"}
     assert all(row["engine"] in shown for row in rows)
     assert all(row["why"] for row in rows)
+    assert max(len(line) for line in user.runs("list").out.splitlines()) > COLUMNS, "a file takes a line whole"
+
+
+def on_terminal(user: User, *args: str) -> str:
+    """What a command shows on a terminal of COLUMNS, without its escape sequences."""
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (50, COLUMNS))
+    argv = [sys.executable, "-m", "ops", "engines", *args]
+    environ = {k: v for k, v in user.environ().items() if k not in {"COLUMNS", "NO_COLOR"}} | {"TERM": "xterm"}
+    with subprocess.Popen(argv, cwd=ROOT, env=environ, stdin=its, stdout=its, stderr=its):
+        os.close(its)
+        shown = b""
+        # Linux says that the other end is closed by an error.
+        with suppress(OSError):
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).replace("\r\n", "\n")
