@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from rules.changes import NAMES_MAX, OTHER, SAMPLE, Changes, Group, Side
 from rules.decide import on_prompt
+from rules.lexicon_change import lexicon_change
 from rules.prompts import read_prompt
 from rules.rejudge import Rejudge
 from rules.ruleset import Ruleset, load_ruleset
@@ -17,6 +20,7 @@ from tests.unit.rules import samples
 
 STRICTER = load_ruleset(samples.changed("verdict.yml", "luma_std_min: 1.5", "luma_std_min: 20"))
 SHORTER = load_ruleset(samples.changed("sanity.yml", "prompt_max_chars: 4000", "prompt_max_chars: 40"))
+LAST = "when: {always: true}\n    use: primary_generator"
 PROMPTS = ("a lighthouse at dawn", "a poster “FRESH COFFEE”", "a very long prompt " * 5, " ")
 
 
@@ -43,6 +47,30 @@ def test_a_prompt_read_once_is_to_each_ruleset_what_it_is_alone() -> None:
         read = read_prompt(job)
         for rules in (samples.ruleset(), other, samples.ruleset()):
             assert examine_read(read, rules) == examine(job, rules)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "prompts"),
+    [
+        ("prompt_max_chars: 4000", "prompt_max_chars: 40", {"a very long prompt " * 5}),
+        ("phrase_max_chars: 200", "phrase_max_chars: 6", {"a poster “FRESH COFFEE”"}),
+        ("phrases_max: 20", "phrases_max: 1", {"“A” over “B”"}),
+        ("[logo, logos,", "[logo, logos, lighthouse,", {"a lighthouse at dawn"}),
+        ("trademarks: [adidas,", "trademarks: [adidas, Tentor,", None),
+    ],
+)
+def test_only_prompts_that_a_change_touches_are_examined_twice(old: str, new: str, prompts: set[str] | None) -> None:
+    change = lexicon_change(samples.ruleset().lexicon, load_ruleset(samples.changed("sanity.yml", old, new)).lexicon)
+    asked = {*PROMPTS, "“A” over “B”"}
+    touched = {p for p in asked if change.touches(read_prompt(samples.job(p)))}
+    assert touched == (asked if prompts is None else prompts)
+
+
+def test_only_jobs_of_a_rule_that_differs_are_routed_twice() -> None:
+    changes = tried(load_ruleset(samples.changed("routing.yml", LAST, f"{LAST}\n    preset: safe")))
+    assert all(former == new for former, new in changes.moves)
+    assert 0 < changes.whole.changed < changes.jobs
+    assert all("(standard, otherwise)" in c.former and "(safe, otherwise)" in c.new for c in changes.sample)
 
 
 def test_each_side_is_what_the_stage_would_decide() -> None:

@@ -8,6 +8,7 @@ from rules.characters import bidi, composed, hidden, mixed_words, skeleton, with
 from rules.lexicon import TagWords
 from rules.personal import find_personal, iban, luhn
 from rules.word_lists import find_words
+from rules.word_starts import Words, word_starts
 from schemas.events import Risk
 
 
@@ -112,3 +113,18 @@ def test_word_lists(text: str, found: list[str]):
 def test_an_empty_list_finds_nothing():
     assert list(find_words((), "anything")) == []
     assert [*find_words(("McDonald's",), "a McDonald’s sign")] == [(2, 12)]
+
+
+def test_lists_that_cannot_be_judged_are_always_run() -> None:
+    def judged(entry: str, text: str) -> object:
+        return word_starts(((entry,),)).places(Words(text)).get(0, "spared")
+
+    assert judged("@home", "nothing") is None
+    assert judged("\u212aid", "nothing") is None
+    assert judged("café", "nothing") == "spared"
+    assert judged("café", "néant") is None
+    assert judged("tent", "ténèbres") == "spared"
+    assert judged("tent", "a \u212aarst") is None
+    assert judged("camp*", "a lamp") == "spared"
+    assert judged("camp *", "no CAMP, no camping") == [3, 12]
+    assert judged("camp*", "Camping") == [0]
