@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+import weakref
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +17,7 @@ from schemas.events import TextRead
 from tests import vision_server
 from workers.checks.port import Pixels, Scene, TextReader
 from workers.checks.readers import READERS, open_readers
+from workers.checks.text_models import TextModels
 
 LINES = ("SUMMER SALE", "Fresh Coffee 60% OFF", "Saturday 14 June")
 
@@ -146,3 +149,13 @@ def test_opening_the_light_reader_loads_no_torch() -> None:
     import subprocess
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_models_that_nobody_holds_are_freed() -> None:
+    """A ruleset with other readers opens others: those before must not stay in memory, 200 MB a set."""
+    models = TextModels(threads=1)
+    assert models.lines([np.full((48, 300, 3), 255, np.uint8)])
+    gone = weakref.ref(models)
+    del models
+    gc.collect()
+    assert gone() is None

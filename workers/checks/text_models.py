@@ -142,6 +142,8 @@ class TextModels:
                 given[0, :, :, :width] = _normal(cv2.resize(strips[i], (width, STRIP_HEIGHT)).astype(np.uint8))
                 self._recogniser.start_async([given], (i, width / padded))
             self._recogniser.wait_all()
+            # It would hold `done`, and by it these models, for good: the collector of cycles cannot look into it.
+            self._recogniser.set_callback(_nothing)
         return [o for o in out if o is not None]
 
     def _line(self, table: Table, width: float) -> Line:
@@ -196,6 +198,10 @@ def _queue(model: Any, streams: int) -> Any:
     import openvino
 
     return cast("Any", openvino).AsyncInferQueue(model, streams)
+
+
+def _nothing(_request: object, _place: object) -> None:
+    """What a queue calls that nobody waits on."""
 
 
 def _vocabulary(path: Path) -> list[str]:
