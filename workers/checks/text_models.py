@@ -70,6 +70,21 @@ class Line:
         return float(np.mean(self.confidences)) if self.confidences else 0.0
 
 
+class Finished:
+    """What a queue calls for each finished request, for as long as it lives: it hands on to `tell`.
+
+    The queue holds its callback where the collector of cycles cannot look, so it must not lead back to the models. Nor
+    may a callback be replaced: the thread that ran the last request may still hold it, and would free it unguarded.
+    """
+
+    tell: Callable[[Any, tuple[int, float]], None] | None = None
+
+    def __call__(self, request: Any, place: tuple[int, float]) -> None:
+        """Called by a thread of OpenVINO's."""
+        if self.tell is not None:
+            self.tell(request, place)
+
+
 class TextModels:
     """Both models, loaded. A lock lets one caller in at a time, so that threads and memory are those of one run.
 
@@ -84,7 +99,8 @@ class TextModels:
         # A picture is large enough for all cores, a strip is not: there every core reads strips of its own.
         self._detector = _compiled(folder / DETECTOR, threads, streams=1).create_infer_request()
         streams = min(threads, STREAMS_MAX)
-        self._recogniser = _queue(_compiled(folder / RECOGNISER, threads, streams=streams), streams)
+        self._finished = Finished()
+        self._recogniser = _queue(_compiled(folder / RECOGNISER, threads, streams=streams), streams, self._finished)
         characters = _vocabulary(folder / RECOGNISER)
         # The blank of CTC comes first; the space is not in the list and comes last.
         self.characters: tuple[str, ...] = ("", *(c for c in characters if c), " ")
@@ -133,7 +149,7 @@ class TextModels:
             out[i] = take(table, len(table) * share)
 
         with self._lock:
-            self._recogniser.set_callback(done)
+            self._finished.tell = done
             # Like widths one after the other: a change of width costs some 5 ms.
             for i in sorted(range(len(strips)), key=lambda i: _strip_width(strips[i])):
                 width = _strip_width(strips[i])
@@ -142,8 +158,7 @@ class TextModels:
                 given[0, :, :, :width] = _normal(cv2.resize(strips[i], (width, STRIP_HEIGHT)).astype(np.uint8))
                 self._recogniser.start_async([given], (i, width / padded))
             self._recogniser.wait_all()
-            # It would hold `done`, and by it these models, for good: the collector of cycles cannot look into it.
-            self._recogniser.set_callback(_nothing)
+            self._finished.tell = None
         return [o for o in out if o is not None]
 
     def _line(self, table: Table, width: float) -> Line:
@@ -193,15 +208,13 @@ def _compiled(path: Path, threads: int, *, streams: int) -> Any:
     return _core().compile_model(str(path), "CPU", settings)
 
 
-def _queue(model: Any, streams: int) -> Any:
-    """Requests that run beside each other, one on each stream."""
+def _queue(model: Any, streams: int, finished: Finished) -> Any:
+    """Requests that run beside each other, one on each stream, and are told of as they finish."""
     import openvino
 
-    return cast("Any", openvino).AsyncInferQueue(model, streams)
-
-
-def _nothing(_request: object, _place: object) -> None:
-    """What a queue calls that nobody waits on."""
+    queue = cast("Any", openvino).AsyncInferQueue(model, streams)
+    queue.set_callback(finished)
+    return queue
 
 
 def _vocabulary(path: Path) -> list[str]:
