@@ -93,6 +93,6 @@ def test_a_broker_that_stays_away_until_commits_time_out(own_kafka: EmbeddedKafk
         log = workers.log.read_text()
         return "committing offsets: _TIMED_OUT" in log or "committing offsets: no answer" in log
 
-    until("a commit has failed", failed, 90)
+    until("a commit has failed", failed, 180)
     own_kafka.start()
     finish(workers)
