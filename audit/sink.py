@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,9 +14,10 @@ import structlog
 from audit import ledger, projections
 from audit.chain import Entry, Head, Link, first_head, link_hash
 from audit.ledger import Gap, Place
-from audit.migrate import connect, migrate
 from audit.project import Projected
+from audit.sessions import leased, sessions
 from audit.source import Batch, Fetched, Shift, Source
+from broker.faults import no_fault
 from broker.settings import Settings
 from broker.signals import Stop, StopSignals
 from schemas.catalogue import RENDER_PATTERN, catalogue
@@ -29,17 +29,12 @@ from schemas.registry import codec_for
 POLL_S: Final = 0.1
 REFRESH_S: Final = 2.0
 """How often new topics and partitions are looked for."""
-LEASE_WAIT_S: Final = 0.5
-BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 5.0
+WHO: Final = "audit sink"
 JOB_ID: Final = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 Fault = Callable[[str], None]
 """Called with the name of each step done, so that a test can crash there."""
-
-
-def no_fault(step: str) -> None:
-    """Nothing goes wrong here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,52 +189,25 @@ class Sink:
             self.write(self._source.poll(POLL_S))
 
 
-@contextmanager
-def _postgres_errors() -> Generator[None]:
-    """Postgres' errors in our tree: away for now, or the rows of another sink in the way."""
+def session(settings: Settings, stop: Stop, *, refresh_s: float = REFRESH_S, fault: Fault = no_fault) -> None:
+    """From the lease to the end of one session. Raises Transient where Postgres or Kafka went away, Fatal."""
     try:
-        yield
-    except (psycopg.OperationalError, psycopg.InterfaceError) as e:
-        raise Transient(f"Postgres: {e}") from e
+        with leased(settings, ledger.take_lease, stop, who=WHO) as conn:
+            if conn is None:
+                return
+            source = Source(settings)
+            try:
+                structlog.get_logger(__name__).info("audit sink reads", partitions=len(ledger.heads(conn)))
+                Sink(conn, source, codec_for(settings.schema_registry_url), fault=fault).run(stop, refresh_s=refresh_s)
+            finally:
+                source.close()
     except psycopg.errors.UniqueViolation as e:
         raise Transient(f"rows are in the ledger already: {e}") from e
 
 
-def session(settings: Settings, stop: Stop, *, refresh_s: float = REFRESH_S, fault: Fault = no_fault) -> None:
-    """From the lease to the end of one session. Raises Transient where Postgres or Kafka went away, Fatal."""
-    log = structlog.get_logger(__name__)
-    dsn = settings.database_url.get_secret_value()
-    with _postgres_errors():
-        migrate(dsn)
-        with connect(dsn, autocommit=True) as conn:
-            waiting = False
-            while not ledger.take_lease(conn):
-                if not waiting:
-                    log.info("another sink holds the lease; waiting")
-                    waiting = True
-                if stop.wait(LEASE_WAIT_S):
-                    return
-            source = Source(settings)
-            try:
-                log.info("audit sink reads", partitions=len(ledger.heads(conn)))
-                Sink(conn, source, codec_for(settings.schema_registry_url), fault=fault).run(stop, refresh_s=refresh_s)
-            finally:
-                source.close()
-
-
 def run(settings: Settings, stop: Stop, *, refresh_s: float = REFRESH_S, fault: Fault = no_fault) -> None:
     """Sessions until `stop`: one that fails for now is followed by another after a growing wait. Raises Fatal."""
-    log = structlog.get_logger(__name__)
-    wait_s = BACKOFF_FIRST_S
-    while not stop.is_set():
-        began_s = time.monotonic()
-        try:
-            session(settings, stop, refresh_s=refresh_s, fault=fault)
-        except Transient as e:
-            wait_s = BACKOFF_FIRST_S if time.monotonic() - began_s > BACKOFF_MOST_S * 2 else wait_s
-            log.warning("audit sink backs off", error=str(e), wait_s=wait_s)
-            stop.wait(wait_s)
-            wait_s = min(wait_s * 2, BACKOFF_MOST_S)
+    sessions(lambda: session(settings, stop, refresh_s=refresh_s, fault=fault), stop, who=WHO)
 
 
 def main(settings: Settings) -> None:

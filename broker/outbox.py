@@ -21,6 +21,7 @@ from typing import Final, Literal
 
 import structlog
 
+from broker.faults import no_fault
 from broker.outbox_port import Aborted, Decider, Fenced, Inbound, Owner, Source, TransactionalLog
 from schemas.errors import Fatal, Transient
 
@@ -39,10 +40,6 @@ class _Lease:
     """A transaction was begun and is not known to have ended."""
     abortable: bool = False
     """An abort is enough to mend it."""
-
-
-def no_fault(_step: Step) -> None:
-    """The fault hook of production: nothing happens."""
 
 
 class Outbox:

@@ -18,13 +18,14 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from broker.clients import StaleMember
+from broker.faults import no_fault
 from broker.settings import Settings
 from broker.signals import Stop
 from broker.worker_core import Core, Lane, Waits
 from broker.worker_drain import Drain
 from broker.worker_kafka import KafkaLane, KafkaTransactions
 from broker.worker_lookahead import LookAhead
-from broker.worker_port import Batch, Fault, Handler, Settled, Worked, no_fault
+from broker.worker_port import Batch, Fault, Handler, Settled, Worked
 from schemas.codec import Codec
 from schemas.errors import Fatal, Transient
 

@@ -19,10 +19,6 @@ Place = tuple[str, int]
 """Topic and partition."""
 
 
-def no_fault(_step: str) -> None:
-    """The hook of production: nothing goes wrong on purpose."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One record as it lay in Kafka. `timestamp_ms` is -1 where it had none."""

@@ -14,6 +14,7 @@ from typing import Final, Literal, TypeAlias
 from confluent_kafka import KafkaException, Producer
 
 from broker import clients
+from broker.faults import no_fault
 from broker.settings import Settings
 from ops.whole_topic import whole_topic_events
 from rules.holds import approval_id, let_go
@@ -37,10 +38,6 @@ validation may still go by what it knew of the hold."""
 
 Step: TypeAlias = Literal["announced", "produced", "committed"]
 """Where a release can be interrupted: the hold is released, a batch is written, a batch is committed."""
-
-
-def no_fault(_step: Step) -> None:
-    """The fault hook of production: nothing happens."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Final
 
 from audit import recoveries as recorded
 from audit.migrate import connect
+from broker.faults import no_fault
 from broker.settings import Settings
 from ops.log_range import Bound
 from ops.recovery import holds
@@ -30,10 +31,6 @@ STAGE: Final = "ops"
 LOOK_S: Final = 0.5
 PATIENCE_S: Final = 3_600.0
 """Without any run ending for so long, validation is not waited for any further."""
-
-
-def no_fault(_point: str) -> None:
-    """The fault hook of production: nothing happens."""
 
 
 @dataclass(slots=True, kw_only=True)

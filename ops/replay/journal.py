@@ -8,6 +8,7 @@ from typing import Final, Literal, Protocol, TypeAlias
 from confluent_kafka import KafkaException, Producer
 
 from broker import clients
+from broker.faults import no_fault
 from broker.settings import Settings
 from ops.whole_topic import whole_topic_events
 from schemas.catalogue import REPLAY_REQUESTS, REPLAYS
@@ -19,10 +20,6 @@ WRITE_S: Final = 30.0
 Point: TypeAlias = Literal["taken over", "announced", "held", "produced", "committed"]
 """Where a replay can be killed: nothing written, its plan written, its hold set, a step written, a step committed."""
 Fault: TypeAlias = Callable[[Point], None]
-
-
-def no_fault(_point: Point) -> None:
-    """The fault hook of production: nothing happens."""
 
 
 class Journal(Protocol):

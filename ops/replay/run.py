@@ -10,10 +10,11 @@ from typing import Final, TypeAlias
 
 from audit import replays as recorded
 from audit.migrate import connect
+from broker.faults import no_fault
 from broker.settings import Settings
 from ops.recovery import holds
 from ops.replay import source as replay_source
-from ops.replay.journal import Fault, Journal, KafkaJournal, known, no_fault
+from ops.replay.journal import Fault, Journal, KafkaJournal, known
 from ops.replay.manifests import ManifestSource
 from ops.replay.source import MANIFESTS, Gone, LedgerSource, LogSource, Source, Wanted
 from ops.rulesets.publish import resolve

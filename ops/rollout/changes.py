@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from broker.faults import no_fault
 from broker.settings import Settings
-from ops.rollout.topic import Fault, Write, in_one_transaction, no_fault, read_rollouts
+from ops.rollout.topic import Fault, Write, in_one_transaction, read_rollouts
 from ops.rulesets.publish import activated_after
 from ops.rulesets.topic import activation_records, parsed, read_topic
 from rules.rollout import Plan, current, moved, started

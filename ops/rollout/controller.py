@@ -8,8 +8,8 @@ lease in the database; a step is written only where the roll-out is as it was wh
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,25 +17,23 @@ import psycopg
 import structlog
 
 from audit import rollouts as store
-from audit.migrate import connect, migrate
 from audit.rollouts import LastLook
+from audit.sessions import leased, sessions
 from broker.broadcast import RolloutTable, follow_rollouts
+from broker.faults import no_fault
 from broker.settings import Settings
 from broker.signals import Stop, StopSignals
 from ops.rollout.changes import take_step
-from ops.rollout.topic import Fault, no_fault
+from ops.rollout.topic import Fault
 from ops.rollout.unseen import Watch
 from rules.rollout import POSITION, Action, Decision, current, followed, position_of
 from rules.rollout_decision import OVERDUE_MS, Figures, decide
-from schemas.errors import Transient
 from schemas.events import Arm, RolloutChanged
 
 WHO: Final = "roll-out controller"
 LOOK_S: Final = 0.5
 """Between two looks: how long a bad candidate goes on after the verdict that convicts it was stored."""
-LEASE_WAIT_S: Final = 0.5
 READY_S: Final = 60.0
-BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 5.0
 
 
 @dataclass(slots=True)
@@ -170,47 +168,20 @@ class Controller:
                 stop.wait(LOOK_S)
 
 
-@contextmanager
-def _postgres_errors() -> Generator[None]:
-    try:
-        yield
-    except (psycopg.OperationalError, psycopg.InterfaceError) as e:
-        raise Transient(f"Postgres: {e}") from e
-
-
 def session(settings: Settings, stop: Stop, *, fault: Fault = no_fault) -> None:
     """From the lease to the end of one session. Raises Transient where database or broker went away, Fatal."""
-    log = structlog.get_logger(__name__)
-    dsn = settings.database_url.get_secret_value()
-    with _postgres_errors():
-        migrate(dsn)
-        with connect(dsn, autocommit=True) as conn:
-            waiting = False
-            while not store.take_lease(conn):
-                if not waiting:
-                    log.info("another controller holds the lease; waiting")
-                    waiting = True
-                if stop.wait(LEASE_WAIT_S):
-                    return
-            with closing(follow_rollouts(settings).start()) as broadcast:
-                broadcast.wait_ready(READY_S)
-                log.info("deciding roll-outs")
-                Controller(settings, conn, RolloutTable(broadcast).current, fault=fault).run(stop)
+    with leased(settings, store.take_lease, stop, who=WHO) as conn:
+        if conn is None:
+            return
+        with closing(follow_rollouts(settings).start()) as broadcast:
+            broadcast.wait_ready(READY_S)
+            structlog.get_logger(__name__).info("deciding roll-outs")
+            Controller(settings, conn, RolloutTable(broadcast).current, fault=fault).run(stop)
 
 
 def run(settings: Settings, stop: Stop, *, fault: Fault = no_fault) -> None:
     """Sessions until `stop`: one that fails for now is followed by another after a growing wait. Raises Fatal."""
-    log = structlog.get_logger(__name__)
-    wait_s = BACKOFF_FIRST_S
-    while not stop.is_set():
-        began_s = time.monotonic()
-        try:
-            session(settings, stop, fault=fault)
-        except Transient as e:
-            wait_s = BACKOFF_FIRST_S if time.monotonic() - began_s > BACKOFF_MOST_S * 2 else wait_s
-            log.warning("the roll-out controller backs off", error=str(e), wait_s=wait_s)
-            stop.wait(wait_s)
-            wait_s = min(wait_s * 2, BACKOFF_MOST_S)
+    sessions(lambda: session(settings, stop, fault=fault), stop, who=WHO)
 
 
 def main(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from typing import Final, Literal, TypeAlias
 from confluent_kafka import KafkaException
 
 from broker import clients
+from broker.faults import no_fault
 from broker.settings import Settings
 from ops.whole_topic import whole_topic_events
 from rules.rollout import current, moved
@@ -32,10 +33,6 @@ Fault: TypeAlias = Callable[[Step], None]
 
 class Overtaken(Transient):
     """Somebody else changed rulesets or roll-outs at the same time, and nothing was written: look again."""
-
-
-def no_fault(_step: Step) -> None:
-    """The fault hook of production: nothing happens."""
 
 
 def read_rollouts(settings: Settings) -> Mapping[str, RolloutChanged]:

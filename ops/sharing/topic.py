@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from broker import clients
+from broker.faults import no_fault
 from broker.settings import Settings
 from ops.whole_topic import whole_topic_events
 from schemas import ids
@@ -34,10 +35,6 @@ MAX_PAGE_BYTES: Final = 64 * 1024 * 1024
 
 Step = Literal["stored", "told", "removed"]
 Fault = Callable[[Step], None]
-
-
-def no_fault(_step: Step) -> None:
-    """The fault hook of production: nothing happens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

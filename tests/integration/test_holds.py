@@ -11,6 +11,7 @@ import pytest
 
 from broker.admin import ensure_topics
 from broker.clients import producer
+from broker.faults import no_fault
 from broker.settings import ENDPOINTS_FILE, Settings
 from ops.recovery import holds
 from ops.whole_topic import whole_topic, whole_topic_events
@@ -77,7 +78,7 @@ def hold(settings: Settings, hold_id: str, campaign: str, *, scope: HoldScope = 
     return holds.set_hold(settings, hold_id, scope, campaign, who="ann", why="recall", at_ms=START_MS)
 
 
-def release(settings: Settings, hold_id: str, fault: Callable[[holds.Step], None] = holds.no_fault) -> holds.Released:
+def release(settings: Settings, hold_id: str, fault: Callable[[holds.Step], None] = no_fault) -> holds.Released:
     # Batches of four: several transactions, with few assets.
     return holds.release(settings, hold_id, who="bob", why="checked", now_ms=lambda: START_MS + 1, batch=4, fault=fault)
 

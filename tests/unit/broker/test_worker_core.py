@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
+from broker.faults import no_fault
 from broker.worker_core import Core, Lane, Waits
 from broker.worker_lookahead import LookAhead
-from broker.worker_port import Batch, Delivery, Output, Place, Record, no_fault
+from broker.worker_port import Batch, Delivery, Output, Place, Record
 from schemas.catalogue import PROMPTS
 from schemas.codec import Codec, LockedIds
 from schemas.events import Event, PromptSubmitted

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from broker.faults import no_fault
 from broker.worker_core import PATIENCE, Core, Lane, Waits
 from broker.worker_lookahead import LookAhead
-from broker.worker_port import Batch, Delivery, Output, Record, no_fault
+from broker.worker_port import Batch, Delivery, Output, Record
 from schemas.codec import Codec, LockedIds
 from schemas.events import Event, HoldChanged, HoldScope
 from schemas.ids import event_id
