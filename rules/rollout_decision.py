@@ -247,7 +247,7 @@ def _stand(guard: Guard, rollout: RolloutChanged, figures: Figures, numbers: dic
     alpha = rollout.alpha / len(rollout.guards)
     name = guard_text(guard)
     if guard.metric == P95:
-        return _latency(guard, alpha / len(rollout.stages), figures, numbers)
+        return _latency(guard, alpha / len(rollout.stages), figures, numbers, alone=rollout.percent == 100)
     wealth, leans = figures.wealth(guard)
     numbers[f"{name}.evidence"], numbers[f"{name}.needed"] = wealth, 1 / alpha
     counts = figures.bad[guard.metric]
@@ -263,8 +263,11 @@ def _stand(guard: Guard, rollout: RolloutChanged, figures: Figures, numbers: dic
     return _Stand()
 
 
-def _latency(guard: Guard, alpha: float, figures: Figures, numbers: dict[str, float]) -> _Stand:
-    """By a bound on each arm, and half of alpha for each; a hard guard has one arm and the whole of it."""
+def _latency(guard: Guard, alpha: float, figures: Figures, numbers: dict[str, float], *, alone: bool) -> _Stand:
+    """By a bound on each arm, and half of alpha for each; a hard guard has one arm and the whole of it.
+
+    Where the candidate is `alone`, what the stable arm leaves are stragglers, too few to lean on: no more will come.
+    """
     name, hard = guard_text(guard), guard.kind is GuardKind.HARD
     tried, stable = figures.latencies[CANDIDATE], figures.latencies[STABLE]
     low = tried.lower(alpha if hard else alpha / 2)
@@ -278,7 +281,7 @@ def _latency(guard: Guard, alpha: float, figures: Figures, numbers: dict[str, fl
     if low > ratio * high + margin:
         beside = "" if hard else f", of the stable arm at most {high:.0f} ms"
         return _Stand(alarm=f"{name}: the candidate's p95 is at least {low:.0f} ms{beside}")
-    if tried.count and (hard or stable.count) and tried.p95() > ratio * base + margin:
+    if tried.count and (hard or (stable.count and not alone)) and tried.p95() > ratio * base + margin:
         beside = "" if hard else f", of the stable arm {base:.0f} ms"
         return _Stand(wait=f"{name} leans towards an alarm (p95 of the candidate {tried.p95():.0f} ms{beside})")
     return _Stand()

@@ -227,6 +227,18 @@ def test_a_comparison_that_leans_holds_no_stage_without_a_stable_arm():
     assert decide(replace(of, stage=2, percent=100), figures).action is Action.COMPLETE
 
 
+@pytest.mark.parametrize(("guard", "action"), [("p95:+20%", Action.COMPLETE), ("p95:1200ms", Action.HOLD)])
+def test_stragglers_of_the_stable_arm_hold_no_last_stage(guard: str, action: Action):
+    """Routed before it began, and by chance fast: no later one will come to set that right."""
+    of = rollout(guard, min_jobs=20, stage=2, percent=100)
+    figures = Figures(of)
+    figures.enter(2)
+    feed(figures, Arm.STABLE, 2, ms=500)
+    feed(figures, Arm.CANDIDATE, 18, ms=1000)
+    feed(figures, Arm.CANDIDATE, 2, ms=1300)
+    assert decide(of, figures).action is action
+
+
 @pytest.mark.parametrize(("guard", "slow"), [("p95:+20%", 1500), ("p95:+300ms", 1500), ("p95:1200ms", 1500)])
 def test_a_slow_candidate_is_taken_back(guard: str, slow: float):
     of = rollout(guard)
