@@ -75,6 +75,8 @@ class Pipeline:
     audit: StageProcess
     spoilt: Callable[[RenderRequest], bool] = lambda _request: False
     hangs: Callable[[RenderRequest], bool] = lambda _request: False
+    aged: Callable[[str], int] = lambda _job_id: 0
+    """How long ago a job was submitted when it comes, ms: so that it is slow without a test that waits."""
     requests: list[RenderRequested] = field(default_factory=list[RenderRequested])
     verdicts: list[tuple[str, Event]] = field(default_factory=list[tuple[str, Event]])
     hanging: list[RenderRequested] = field(default_factory=list[RenderRequested])
@@ -92,7 +94,8 @@ class Pipeline:
     def submit(self, count: int) -> None:
         """So many new jobs."""
         at_ms = now_ms()
-        jobs = [samples.job(key=f"job-{self.submitted + n}", submitted_at_ms=at_ms) for n in range(count)]
+        keys = [f"job-{self.submitted + n}" for n in range(count)]
+        jobs = [samples.job(key=k, submitted_at_ms=at_ms - self.aged(ids.job_id(k))) for k in keys]
         self.submitted += count
         send(self.settings, PROMPTS, [(j.job_id, CODEC.encode(samples.submitted(j))) for j in jobs])
 

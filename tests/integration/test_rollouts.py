@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -22,7 +22,7 @@ from ops.rollout.status import facts, shown
 from ops.rollout.topic import Step, read_rollouts
 from ops.rollout.unseen import EVERY_MS
 from ops.rulesets.publish import activate, publish
-from rules.rollout import POSITION, current
+from rules.rollout import POSITION, USUAL_GUARDS, assign, current
 from rules.rollout_decision import decide
 from rules.ruleset import load_ruleset
 from schemas.catalogue import DESIGN_QUEUE, HELD
@@ -63,7 +63,7 @@ def flow(pipeline: Pipeline) -> Iterator[Pipeline]:
     """The pipeline with the stable ruleset active, and no roll-out under way before or after."""
     if pipeline.active_id() != STABLE.id:
         activate(pipeline.settings, STABLE.id, who="test", at_ms=now_ms())
-    pipeline.spoilt, pipeline.hangs = spoils({}), lambda _request: False
+    pipeline.spoilt, pipeline.hangs, pipeline.aged = spoils({}), lambda _request: False, lambda _job_id: 0
     assert not pipeline.hanging
     yield pipeline
     if current(read_rollouts(pipeline.settings)):
@@ -365,6 +365,44 @@ def test_twins_are_compared_and_never_delivered(flow: Pipeline) -> None:
     assert flow.rollout("pairs").numbers["pairs.worse"] > flow.rollout("pairs").numbers["pairs.better"]
     told = flow.command("status", "pairs", ok=1)
     assert told["pairs"]["worse"] + told["pairs"]["better"] + told["pairs"]["same"] <= len(twins)
+
+
+def _aged(flow: Pipeline, rollout_id: str, *, slower: float) -> Callable[[str], int]:
+    """Jobs take 40 to 80 s, spread by a hash, and the candidate's so many times as long: what a machine adds is lost."""
+    rollouts = {rollout_id: flow.rollout(rollout_id)}
+
+    def aged(job_id: str) -> int:
+        assigned = assign(job_id, rollouts)
+        tried = assigned is not None and assigned.arm is Arm.CANDIDATE
+        return int((40_000 + 40_000 * int(job_id[:8], 16) / 2**32) * (slower if tried else 1))
+
+    return aged
+
+
+@pytest.mark.parametrize(("name", "slower"), [("slower", 1.5), ("as-slow", 1.0)])
+def test_the_usual_guards_take_back_a_slower_candidate_and_no_equal_one(
+    flow: Pipeline, name: str, slower: float
+) -> None:
+    publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
+    flow.spoilt = spoils({STABLE.id: 0.05, CANDIDATE.id: 0.05})
+    flow.until_all_ended()
+    begun = flow.command("start", CANDIDATE.id, "--name", name, "--stages", "50,100", "--min-jobs", "160", "--yes")
+    assert [(g["metric"], g["limit"]) for g in begun["guards"]] == [(g.metric, g.limit) for g in USUAL_GUARDS]
+    flow.aged = _aged(flow, name, slower=slower)
+    with flow.controller():
+        ended = flow.until_over(name)
+    step = flow.rollout(name)
+    if slower > 1:
+        assert (ended, step.stage, flow.active_id()) == (RolloutState.ROLLED_BACK, 0, STABLE.id)
+        assert step.reason.startswith("p95:+20%: the candidate's p95 is at least ")
+        assert step.numbers["candidate.p95-at-least-ms"] > 1.2 * step.numbers["stable.p95-at-most-ms"]
+    else:
+        assert (ended, step.stage, flow.active_id()) == (RolloutState.COMPLETED, 1, CANDIDATE.id)
+        with flow.database() as conn:
+            first = store.history(conn, name, 3)[1].numbers  # those that ended the first stage
+        # As many verdicts as convict a slower one, and a bound on either arm.
+        assert min(first["candidate.stage-jobs"], first["stable.stage-jobs"]) >= 160
+        assert 0 < first["candidate.p95-at-least-ms"] < 1.2 * first["stable.p95-at-most-ms"]
 
 
 def test_whoever_activates_a_ruleset_by_hand_ends_the_roll_out(flow: Pipeline) -> None:
