@@ -368,7 +368,7 @@ def test_twins_are_compared_and_never_delivered(flow: Pipeline) -> None:
 
 
 def _aged(flow: Pipeline, rollout_id: str, *, slower: float) -> Callable[[str], int]:
-    """Jobs take 40 to 80 s, spread by a hash, and the candidate's so many times as long: what a machine adds is lost."""
+    """Jobs take 40 to 80 s, spread by a hash, the candidate's so many times as long: what a machine adds is lost."""
     rollouts = {rollout_id: flow.rollout(rollout_id)}
 
     def aged(job_id: str) -> int:
