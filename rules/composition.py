@@ -146,17 +146,17 @@ def composition_defects(
         if (margin := margin_of(i.seen, size)) < least
     ]
     defects += _overlaps(text, faces, logos, limits["composition.overlap_max"])
-    softness, spread = measured.get(CHECK, "edge_width_px"), measured.get(CHECK, "lightness_range")
+    softness = measured.get(CHECK, "edge_width_px")
+    spread = measured.most(CHECK, "lightness_range", "colour_range")
     if softness is None or spread is None:
         return defects, [CHECK]
     if softness > (most := limits["composition.edge_width_max"]):
-        evidence = (
-            f"its sharpest edges are {softness:.1f} pixels wide at a longer side of 512, at most {most:g} is sharp"
-        )
-        defects.append(_defect(DULL, softness, most, evidence))
+        wide = f"{softness:.1f} pixels wide at a longer side of 512, at most {most:g} is sharp"
+        defects.append(_defect(DULL, softness, most, f"its sharpest edges are {wide}"))
     if spread < (least := limits["composition.lightness_range_min"]):
         evidence = (
-            f"from its darkest to its lightest parts it spans {spread:.0%} of lightness, {least:.0%} is the least"
+            f"from its darkest to its lightest parts it spans {measured.get(CHECK, 'lightness_range') or 0:.0%} of"
+            f" lightness, {least:.0%} is the least, and its colours are no farther apart"
         )
         defects.append(_defect(DULL, spread, least, evidence))
     return defects, []

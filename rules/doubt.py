@@ -126,7 +126,7 @@ def _numbers(inspection: Inspection, request: RenderRequest, asset: Asset, rules
     score = measured.get("aesthetic", "score")
     calm = (measured.get("noise", "calm_share") or 0.0) > limits["noise.calm_share_max"]
     return {
-        findings.BLANK: _over(limits["blank.luma_std_min"], measured.get("blank", "luma_std")),
+        findings.BLANK: _over(limits["blank.luma_std_min"], measured.most("blank", "luma_std", "channel_std")),
         findings.NOISE: _most(
             [
                 None
@@ -155,7 +155,10 @@ def _numbers(inspection: Inspection, request: RenderRequest, asset: Asset, rules
             [
                 None if score is None else 1 - score,
                 _over(measured.get(COMPOSITION, "edge_width_px"), limits["composition.edge_width_max"]),
-                _over(limits["composition.lightness_range_min"], measured.get(COMPOSITION, "lightness_range")),
+                _over(
+                    limits["composition.lightness_range_min"],
+                    measured.most(COMPOSITION, "lightness_range", "colour_range"),
+                ),
             ]
         ),
     }

@@ -47,6 +47,11 @@ class Numbers:
         """One number, or None where it was not measured."""
         return self._values.get((check, name))
 
+    def most(self, check: str, name: str, beside: str) -> float | None:
+        """The larger of two numbers, the first alone where only that was measured; None without the first."""
+        first, second = self.get(check, name), self.get(check, beside)
+        return first if first is None or second is None else max(first, second)
+
 
 Found = tuple[list[Defect], list[str]]
 """Defects, and the checks in force that gave no number."""
@@ -194,7 +199,8 @@ def pixel_defects(
     missing: list[str] = []
     flat = asks_for_flat(request)
     if "blank" in checks:
-        std, least = measured.get("blank", "luma_std"), limits["blank.luma_std_min"]
+        # Green on a pink as light as it is has one luma, and is plain to see.
+        std, least = measured.most("blank", "luma_std", "channel_std"), limits["blank.luma_std_min"]
         if std is None:
             missing.append("blank")
         elif std < least:

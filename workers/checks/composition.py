@@ -42,6 +42,8 @@ textured grounds whose lettering was read came to 0.6 at most (56 of 60; script 
 and panels of layouts to 1.3, drawn scenes, shapes and photo-like grounds to 2.5 and more (39 of 40)."""
 TAILS: Final = (0.001, 0.999)
 """Darkest and lightest parts: a thousandth of the picture each, so that small print on a page has its range."""
+AXES: Final = ((1.0, 0.0), (0.0, 1.0), (0.5**0.5, 0.5**0.5), (0.5**0.5, -(0.5**0.5)))
+"""Directions in the plane of a* and b* that colours are laid along."""
 EDGE_REACH_PX: Final = 4
 """Half the window, pixels, in which an edge has its rise; wider edges are soft by any measure."""
 STRONGEST: Final = 0.002
@@ -64,8 +66,9 @@ class CompositionCheck:
     def measure(self, subject: Subject) -> Findings:
         """Numbers and the main subject's box.
 
-        edge_width_px at a longer side of 512; lightness_range (CIE L* over 100), subject_x, subject_y and subject_share
-        as shares, 0 to 1. Where nothing stands out the subject is the whole picture, and there is no box.
+        edge_width_px at a longer side of 512; lightness_range (CIE L* over 100), colour_range (a*b* over 200),
+        subject_x, subject_y and subject_share as shares, 0 to 1. Where nothing stands out the subject is the whole
+        picture, and there is no box.
         """
         if not isinstance(subject.image, Decoded):
             return NOTHING
@@ -78,6 +81,7 @@ class CompositionCheck:
         numbers = {
             "edge_width_px": edge_width(plane),
             "lightness_range": lightness_range(small),
+            "colour_range": colour_range(small),
             "subject_x": main.x,
             "subject_y": main.y,
             "subject_share": (right - left) * (bottom - top),
@@ -101,6 +105,20 @@ def lightness_range(pixels: Pixels) -> float:
     light = np.quantile(luminance(pixels), TAILS)
     dark, bright = srgb_to_lab(encoded(np.repeat(light[:, None], 3, axis=1)))[:, 0]
     return float(bright - dark) / 100
+
+
+def colour_range(pixels: Pixels) -> float:
+    """How far the colours reach in a* and b*, from one rare thousandth to the other, along the widest of AXES.
+
+    Over 200, from -100 to 100: a green sun on pink of its own lightness is plain to see, and spans 0.5. What is washed
+    out to a tenth of its range keeps 0.12 at most (140 pictures of the corpus' tune split, washed to four shades).
+    """
+    lab = CV.cvtColor(pixels[::2, ::2].astype(np.float32) / 255, CV.COLOR_RGB2LAB)
+    reach = 0.0
+    for across, along in AXES:
+        low, high = np.quantile(lab[:, :, 1] * across + lab[:, :, 2] * along, TAILS)
+        reach = max(reach, float(high - low))
+    return reach / 200
 
 
 def edge_width(plane: Plane) -> float:

@@ -58,15 +58,23 @@ class BlankCheck:
     name = "blank"
 
     def measure(self, subject: Subject) -> Findings:
-        """luma_mean and luma_std in levels 0 to 255, and flat_share of pixels like their neighbours."""
+        """luma_mean and luma_std in levels 0 to 255, and flat_share of pixels like their neighbours.
+
+        channel_std is the deviation of red, green or blue, the largest, at a quarter of the size: there colours of one
+        luma are apart, and coding noise, which is coarser in colour, is not.
+        """
         if not isinstance(subject.image, Decoded):
             return NOTHING
-        plane = luma(thinned(subject.image.pixels))
+        pixels = thinned(subject.image.pixels)
+        plane = luma(pixels)
         mean, deviation = CV.meanStdDev(plane)
+        size = (max(1, plane.shape[1] // 4), max(1, plane.shape[0] // 4))
+        _, deviations = CV.meanStdDev(CV.resize(pixels, size, interpolation=CV.INTER_AREA))
         return Findings(
             measurements=(
                 Measurement(check=self.name, name="luma_mean", value=float(mean[0, 0])),
                 Measurement(check=self.name, name="luma_std", value=float(deviation[0, 0])),
+                Measurement(check=self.name, name="channel_std", value=float(deviations.max())),
                 Measurement(check=self.name, name="flat_share", value=flat_share(plane)),
             )
         )

@@ -42,6 +42,15 @@ def test_blur_widens_edges(seed: int):
 def test_a_wash_narrows_the_range(seed: int):
     washed = (poster(seed) * 0.1 + 120).astype(np.uint8)
     assert numbers(washed)["lightness_range"] < 0.15 < numbers(poster(seed))["lightness_range"]
+    assert numbers(washed)["colour_range"] < 0.13
+
+
+def test_a_hue_apart_is_seen_at_one_lightness():
+    page = np.full((512, 512, 3), (255, 215, 210), dtype=np.uint8)
+    page[400:460, 200:260] = (20, 250, 100)
+    got = numbers(page)
+    assert got["lightness_range"] < 0.13
+    assert got["colour_range"] > 0.25
 
 
 def test_the_subject_is_boxed_where_it_stands():
@@ -82,7 +91,7 @@ def test_an_even_picture_has_no_edges_and_its_subject_is_the_whole():
     for shape in ((64, 64, 3), (3, 5, 3), (1, 1, 3), (9, 400, 3)):
         even = np.full(shape, 90, dtype=np.uint8)
         got = numbers(even)
-        assert (got["edge_width_px"], got["lightness_range"]) == (0, 0)
+        assert (got["edge_width_px"], got["lightness_range"], got["colour_range"]) == (0, 0, 0)
         assert (got["subject_x"], got["subject_y"], got["subject_share"]) == (0.5, 0.5, 1)
     assert edge_width(np.full((64, 64), 90, dtype=np.float32)) == 0
 

@@ -10,6 +10,7 @@ from rules.findings import BLANK, NOISE, Numbers, pixel_defects
 from schemas.events import FileRef, FileRole, RenderRequest
 from tests.corpus import Kind, draw, rendering_for, request_for
 from tests.unit.rules import samples
+from workers.checks.pixels import LUMA
 from workers.checks.port import Broken, Decoded, Pixels, Subject
 from workers.checks.registry import CHECKS
 
@@ -75,7 +76,24 @@ def board(square: int) -> Pixels:
 @pytest.mark.parametrize("level", [0, 127, 255])
 def test_an_empty_frame_has_no_deviation(level: int) -> None:
     got = numbers("blank", plain(level))
-    assert got == {"luma_mean": pytest.approx(level, abs=0.1), "luma_std": pytest.approx(0, abs=0.01), "flat_share": 1}
+    even = pytest.approx(0, abs=0.01)
+    assert got == {
+        "luma_mean": pytest.approx(level, abs=0.1), "luma_std": even, "channel_std": even, "flat_share": 1
+    }  # fmt: skip
+
+
+def test_shapes_of_one_luma_are_no_empty_frame() -> None:
+    page = Image.new("RGB", (SIDE, SIDE), (200, 100, 100))
+    ImageDraw.Draw(page).ellipse((200, 200, 300, 300), fill=(100, 130, 100))
+    drawn = np.asarray(page)
+    assert numbers("blank", drawn)["luma_std"] < 1.5 < numbers("blank", drawn)["channel_std"]
+    assert BLANK not in {mode for mode, _ in gate(drawn)}
+
+
+def test_coding_noise_in_colour_leaves_a_frame_empty() -> None:
+    noise = np.random.default_rng(3).normal(0, 4, (SIDE, SIDE, 3))
+    noise -= (noise @ np.array(LUMA))[:, :, None]  # none of it in luma
+    assert gate(np.clip(121 + noise, 0, 255).round().astype(np.uint8)) == [(BLANK, True)]
 
 
 def test_an_empty_frame_is_not_called_noise() -> None:

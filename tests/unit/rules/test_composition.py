@@ -165,6 +165,10 @@ def test_a_soft_or_faint_picture_is_shown_to_a_person():
     assert "sharpest edges are 7.0 pixels wide" in defect.evidence
     (defect,) = framing(judged(job("a lighthouse"), composition__lightness_range=0.05))
     assert "spans 5% of lightness" in defect.evidence
+    (defect,) = framing(judged(job("x"), composition__lightness_range=0.05, composition__colour_range=0.1))
+    assert (defect.mode, defect.value) == ("dull-picture", 0.1)
+    hue = judged(job("a lighthouse"), composition__lightness_range=0.05, composition__colour_range=0.4)
+    assert framing(hue) == []
 
 
 def test_a_number_that_is_missing_is_never_an_accept():

@@ -261,6 +261,11 @@ def test_a_flat_design_is_not_empty():
     )
 
 
+def test_shapes_of_one_luma_are_not_empty():
+    assert verdict(PICTURE, read(), blank__luma_std=0.4, blank__channel_std=8.0).verdict is Verdict.ACCEPT
+    assert verdict(PICTURE, read(), blank__luma_std=0.4, blank__channel_std=0.9).verdict is Verdict.REJECT
+
+
 def test_what_spoils_the_whole_picture_is_the_only_finding():
     judged = verdict(POSTER, read(), blank__luma_std=0.0)
     assert [d.mode for d in judged.defects] == ["blank-frame"]
