@@ -306,7 +306,9 @@ def test_a_bucket_serves_a_page_as_html(s3_endpoint: str) -> None:
     make_bucket(s3_endpoint, "pages")
     store = open_store(s3_settings(s3_endpoint, "pages"))
     share_id = shares.put(store, b"page")
-    answer = httpx.get(f"{s3_endpoint}/pages/assets/{shares.key_of(share_id)}")
+    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request"}
+    answer = httpx.get(f"{s3_endpoint}/pages/assets/{shares.key_of(share_id)}", headers=signed)
+    assert (answer.status_code, answer.content) == (200, b"page")  # a refusal would be served as HTML, too
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Barrier
 from typing import Any
 
+import httpx
 import pytest
+from moto.server import ThreadedMotoServer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
@@ -101,6 +103,8 @@ class Place:
 
     settings: Settings
     dsn: str
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of the store, where it is not the local folder."""
 
     def run(self, *arguments: str) -> Result:
         environment = {
@@ -108,6 +112,7 @@ class Place:
             "PRESSCHECK_STATE_DIR": str(self.settings.state_dir),
             "PRESSCHECK_KAFKA_BOOTSTRAP": self.settings.kafka_bootstrap,
             "COLUMNS": "300",
+            **self.variables,
         }
         return CliRunner().invoke(app, list(arguments), env=environment)
 
@@ -131,6 +136,30 @@ def place(settings: Settings, database: str) -> Place:
     ensure_topics(settings, [])
     open_ledger(database).close()
     return Place(settings=settings, dsn=database)
+
+
+@pytest.fixture
+def in_bucket(settings: Settings, database: str) -> Iterator[Place]:
+    """The same, with the store in a bucket of an S3 server."""
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    moto.start()
+    endpoint = f"http://127.0.0.1:{moto.get_host_and_port()[1]}"
+    httpx.put(f"{endpoint}/assets").raise_for_status()
+    bucket = {
+        "store_url": "s3://assets/presscheck",
+        "store_s3_endpoint": endpoint,
+        "store_s3_access_key_id": "test",
+        "store_s3_secret_access_key": "a-secret-of-this-test",
+    }
+    ensure_topics(settings, [])
+    open_ledger(database).close()
+    known = {"kafka_bootstrap": settings.kafka_bootstrap, "state_dir": settings.state_dir}
+    yield Place(
+        settings=Settings.model_validate({**known, **bucket}),
+        dsn=database,
+        variables={f"PRESSCHECK_{name.upper()}": value for name, value in bucket.items()},
+    )
+    moto.stop()
 
 
 def batch(place: Place) -> None:
@@ -313,6 +342,34 @@ def test_a_picture_is_shared_listed_and_taken_back(place: Place, tmp_path: Path)
     for s in (made, other):
         assert place.json("share", "revoke", s["share_id"])["revoked"]
     assert place.json("share", "list")["shares"] == []
+
+
+def test_a_page_in_a_bucket_outlives_all_else_there_until_it_is_revoked(in_bucket: Place, tmp_path: Path):
+    data = png_bytes("#654321")
+    of = job("from a bucket")
+    in_bucket.store(data)
+    in_bucket.tell(pictured(accepted(of), data))
+    made = in_bucket.json("share", of.job_id, "--title", "In a bucket")
+    key = shares.key_of(made["share_id"])
+    assert made["address"] == f"s3://assets/presscheck/{key}"
+    bucket = f"{in_bucket.settings.store_s3_endpoint}/assets/presscheck"
+
+    objects = open_store(in_bucket.settings).objects
+    for other in [k for k in objects.keys("") if not k.startswith(shares.PREFIX)]:
+        objects.remove(other)  # as a rule of the bucket does that lets objects expire
+    assert [*objects.keys("")] == [key]
+    page = tmp_path / "page.html"
+    assert in_bucket.run("share", "get", made["share_id"][:16], "--out", str(page)).exit_code == 0
+    signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request"}
+    served = httpx.get(f"{bucket}/{key}", headers=signed)
+    assert (served.status_code, served.content) == (200, page.read_bytes())
+    assert hashlib.sha256(served.content).hexdigest() == made["share_id"]
+    for leak in (of.job_id, bucket, "a-secret-of-this-test"):
+        assert leak not in served.text
+
+    assert in_bucket.json("share", "revoke", made["share_id"], "--why", "mistake")["revoked"]
+    assert httpx.get(f"{bucket}/{key}", headers=signed).status_code == 404
+    assert in_bucket.json("share", "list", "--job", of.job_id)["total"] == 0
 
 
 def test_of_a_job_the_picture_is_shared_that_was_delivered(place: Place):
