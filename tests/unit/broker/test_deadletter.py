@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from broker.deadletter import MAX_KEPT_BYTES, dead_letter
+from audit.project import Projected
+from broker.deadletter import MAX_KEPT_BYTES, address, dead_letter
 from schemas.codec import Codec, LockedIds
 from schemas.errors import Poison, Undecodable
 from schemas.events import DeadLetter, DeadLetterKind, Header, Origin
@@ -29,6 +30,20 @@ def test_the_same_record_gives_the_same_id_and_another_stage_another() -> None:
     assert first.event_id == again.event_id
     other = dead_letter("audit", WHERE, key=None, value=b"a", timestamp_ms=5, error=Poison("x"), at_ms=6)
     assert other.event_id != first.event_id
+
+
+def test_two_runs_of_a_job_that_one_stage_gives_up_leave_a_letter_each() -> None:
+    """An original and its replay have one key, and may wait side by side: what tells them apart is where they lay."""
+    places = [Origin(topic="images.generated", partition=1, offset=offset) for offset in (42, 43)]
+    job = b"4f0c1f6e-0000-5000-8000-000000000001"
+    made = [
+        dead_letter("inspect", at, key=job, value=b"a", timestamp_ms=5, error=Poison("x"), at_ms=6) for at in places
+    ]
+    assert len({m.event_id for m in made}) == len({address(m.origin) for m in made}) == 2
+    rows = Projected()
+    for letter_ in made:
+        rows.take(letter_, job.decode())
+    assert [(r.job_id, r.origin_offset) for r in rows.dead_letters.values()] == [(job.decode(), 42), (job.decode(), 43)]
 
 
 def test_a_value_too_large_to_keep_leaves_its_origin() -> None:
