@@ -1,4 +1,4 @@
--- What a release delivered so far of what one hold kept, and what people say of it since.
+-- What a release delivered so far of what one hold kept, and what people say of it since: of each, the newest word.
 SELECT
     count(*) AS released,
     count(*) FILTER (WHERE said.touched) AS touched,
@@ -18,8 +18,13 @@ CROSS JOIN LATERAL (
             SELECT FROM touch_ups AS t WHERE t.job_id = let_go.job_id AND t.asset_sha256 = let_go.asset_sha256
         ) AS touched,
         EXISTS (
-            SELECT FROM labels AS l
-            WHERE l.job_id = let_go.job_id AND l.asset_sha256 = let_go.asset_sha256 AND l.defects <> '[]'::jsonb
+            SELECT FROM (
+                SELECT DISTINCT ON (w.who) w.defects
+                FROM words AS w
+                WHERE w.job_id = let_go.job_id AND w.asset_sha256 = let_go.asset_sha256
+                ORDER BY w.who, w.at_ms DESC, w.event_id
+            ) AS newest
+            WHERE newest.defects <> '[]'::jsonb
         ) AS wrong,
         EXISTS (SELECT FROM recalls AS r WHERE r.approval_id = let_go.event_id) AS recalled
 ) AS said

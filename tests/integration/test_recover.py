@@ -17,9 +17,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from audit import recoveries
+from audit import ledger, recoveries
 from audit.migrate import connect
+from broker.clients import kafka_config
+from broker.lag import lag, lag_behind
 from ops.log_range import Bound
 from ops.recovery import holds
 from ops.recovery.guard import parse_guards, watched_lots
@@ -27,7 +31,7 @@ from ops.recovery.journal import known
 from ops.recovery.run import Runner
 from ops.replay.journal import known as known_replays
 from ops.replay.run import make_plan
-from ops.replay.source import Wanted
+from ops.replay.source import LogSource, Wanted
 from ops.rulesets import publish as rulesets
 from ops.whole_topic import whole_topic_events
 from rules.holds import approval_id
@@ -35,13 +39,23 @@ from rules.ladder import derived_seed, fresh_seed
 from rules.limits import BARS, parse_limit
 from rules.recovery import TOPIC, Recovery, Terms, where_of
 from rules.replay_plan import Asked
-from schemas.catalogue import DESIGN_QUEUE, HELD, RECOVERIES, REPLAY_REQUESTS, REPLAYS, REVIEW
+from schemas.catalogue import (
+    DESIGN_QUEUE,
+    HELD,
+    IMAGES_GENERATED,
+    IMAGES_INSPECTED,
+    RECOVERIES,
+    REPLAY_REQUESTS,
+    REPLAYS,
+    REVIEW,
+)
 from schemas.codec import Codec, LockedIds
 from schemas.events import (
     AssetApproved,
     AssetHeld,
     AssetRecalled,
     Event,
+    ImageInspected,
     Preset,
     RecoveryChanged,
     RecoveryStep,
@@ -60,8 +74,8 @@ from workers.engines.damage import Damage, drawn_for
 
 CODEC = Codec(LockedIds())
 BAD = 6
-SOUND = {"heron": 3, "owl": 2}
-SPOILED = ("heron", "egret", "wren", "dunlin", "plover")
+SOUND = {"heron": 3, "owl": 2, "tern": 2}
+SPOILED = ("heron", "egret", "wren", "dunlin", "plover", "knot")
 """A batch for each test. What is spoiled in one comes out sound with the new seed that a replay of its name gives."""
 SAFE = ("--engine-safe", "simulator", "--sampling", "safe")
 TERMS = ("--lot", "2", "--pause", "1s", "--guard", "touch-up-rate<=5%", "--why", "it repaired nothing")
@@ -93,7 +107,10 @@ def spoil(stack: Stack, folder: Path) -> None:
     ended = run(
         stack, [{**base, "campaign": c, "idempotency_key": f"{c}-{n}", "seed": s} for n, (c, s) in enumerate(drawn)]
     )
-    assert Counter(job["state"] for job in ended.values()) == {"review": len(SPOILED) * BAD, "approved": 5}
+    assert Counter(job["state"] for job in ended.values()) == {
+        "review": len(SPOILED) * BAD,
+        "approved": sum(SOUND.values()),
+    }
     stack.call("rules", "rollback")
 
 
@@ -127,6 +144,12 @@ def delivered(stack: Stack, replay_id: str) -> Counter[str]:
     kept = {approval_id(e) for e in of(stack, HELD, AssetHeld) if e.request.replay_id == replay_id}
     assert {e.event_id for e in found} <= kept
     return Counter(e.request.job.job_id for e in found)
+
+
+def let_go(stack: Stack, replay_id: str) -> list[str]:
+    """The assets of a replay that were delivered, as JOB/ASSET."""
+    found = [e for e in of(stack, DESIGN_QUEUE, AssetApproved) if e.request.replay_id == replay_id]
+    return [f"{e.request.job.job_id}/{e.rendering.asset.sha256}" for e in found if e.rendering.asset is not None]
 
 
 def held(stack: Stack, replay_id: str) -> Counter[str]:
@@ -265,9 +288,6 @@ def test_killed_in_every_step_and_resumed_it_does_each_thing_once(stack: Stack) 
 def test_what_people_report_between_two_lots_stops_the_release(stack: Stack) -> None:
     bad, wanted = failed(stack, "plover"), plan(stack, "plover", rate=100, guards=("touch-up-rate<=5%",))
 
-    def let_go() -> list[AssetApproved]:
-        return [e for e in of(stack, DESIGN_QUEUE, AssetApproved) if e.request.replay_id == "plover"]
-
     def in_audit(seen: Callable[[recoveries.ReleasedFigures], bool]) -> Callable[[], bool]:
         def looked() -> bool:
             with connect(stack.settings.database_url.get_secret_value(), autocommit=True) as conn:
@@ -279,9 +299,7 @@ def test_what_people_report_between_two_lots_stops_the_release(stack: Stack) -> 
         """What goes on in the pause: a designer mends the first asset of the lot."""
         if seconds != PAUSE_S:
             return threading.Event().wait(seconds)
-        first = let_go()[0]
-        sha256 = "" if first.rendering.asset is None else first.rendering.asset.sha256
-        words = (f"{first.request.job.job_id}/{sha256}", "--defect", "colour-drift", "--touched", "4")
+        words = (let_go(stack, "plover")[0], "--defect", "colour-drift", "--touched", "4")
         assert call(stack, "label", *words).returncode == 0
         wait_for("the touch-up in the audit", in_audit(lambda f: (f.released, f.touched) == (2, 1)))
         return False
@@ -305,9 +323,8 @@ def test_what_people_report_between_two_lots_stops_the_release(stack: Stack) -> 
     def taken_back(seconds: float) -> bool:
         if seconds != PAUSE_S:
             return threading.Event().wait(seconds)
-        asset = let_go()[-1].rendering.asset
-        assert asset is not None
-        facts(stack, "recall", "--asset", asset.sha256, "--mode", "colour-drift", "--why", "not our blue", "--yes")
+        _, sha256 = let_go(stack, "plover")[-1].split("/")
+        facts(stack, "recall", "--asset", sha256, "--mode", "colour-drift", "--why", "not our blue", "--yes")
         wait_for("the recall in the audit", in_audit(lambda f: (f.released, f.recalled) == (4, 1)))
         return False
 
@@ -332,6 +349,90 @@ def test_what_people_report_between_two_lots_stops_the_release(stack: Stack) -> 
     assert (blind.delivered, "the audit is behind" in blind.stopped) == (1, True)
     assert release(1, "recall-rate<=50%", shortly, 60).stopped == ""
     assert delivered(stack, "plover") == once(bad)
+
+
+def test_the_newest_words_of_reviewers_stop_a_release_and_let_it_go_on(stack: Stack) -> None:
+    bad, wanted = failed(stack, "knot"), plan(stack, "knot", rate=100, guards=("wrong-rate<=10%",))
+    pauses = 0
+
+    def says(who: str, *words: str) -> None:
+        assert call(stack, "label", let_go(stack, "knot")[0], *words, "--who", who).returncode == 0
+
+    def reviewed(seconds: float) -> bool:
+        """After the first lot Bo is mistaken, and sees it; after the second Ada finds what nobody saw."""
+        nonlocal pauses
+        if seconds != PAUSE_S:
+            return shortly(seconds)
+        pauses += 1
+        if pauses == 1:
+            says("Bo", "--defect", "anatomy")
+            says("Bo", "--sound")
+        elif pauses == 2:
+            says("Ada", "--defect", "wrong-text")
+            says("Bo", "--sound")  # nobody else can take her word back
+        return False
+
+    def runner() -> Runner:
+        return Runner(
+            settings=stack.settings, recovery_id="knot", who="ann", now_ms=lambda: time.time_ns() // 1_000_000,
+            pause=reviewed,
+        )  # fmt: skip
+
+    first = runner()
+    first.tag(wanted, why="reviewers watch")
+    stopped = first.carry_on()
+    assert (stopped.step, stopped.why) == (
+        RecoveryStep.STOPPED,
+        "of 4 released assets: wrong-rate<=10% is asked, and it is 25%",
+    )
+    assert (pauses, delivered(stack, "knot").total(), held(stack, "knot")) == (2, 4, once(bad))
+    by_hand = call(stack, "hold", "release", "knot", "--lot", "1", "--guard", "wrong-rate<=20%", "--json")
+    assert (by_hand.returncode, json.loads(by_hand.stdout)["delivered"]) == (1, 0)
+    says("Ada", "--sound")
+    done = runner().carry_on()
+    assert (done.step, done.numbers["delivered"]) == (RecoveryStep.COMPLETED, BAD)
+    assert requested(stack, "knot") == delivered(stack, "knot") == once(bad)
+
+
+def test_what_retention_took_is_replayed_from_the_ledger_and_the_manifests(stack: Stack) -> None:
+    """To inspected images: from either source, by the stages that run, once each."""
+    settings = stack.settings
+    terns = {e.request.job.job_id for e in of(stack, DESIGN_QUEUE, AssetApproved) if e.request.job.campaign == "tern"}
+    assert len(terns) == SOUND["tern"]
+
+    def read_by_all() -> bool:
+        with connect(settings.database_url.get_secret_value(), autocommit=True) as conn:
+            stored = {place: head.next_offset for place, head in ledger.heads(conn).items()}
+        behind = [*lag_behind(settings, stored, [IMAGES_GENERATED]), *lag(settings, "inspect", [IMAGES_GENERATED])]
+        return not sum(p.records for p in behind)
+
+    wait_for("the audit and the inspection have all of them", read_by_all)
+    there = LogSource(settings).reach(Wanted(topic=IMAGES_GENERATED, begin=None, end=None)).spans
+    ends = [TopicPartition(IMAGES_GENERATED, s.partition, s.end) for s in there]
+    admin: Any = AdminClient(kafka_config(settings))
+    for deleted in admin.delete_records(ends).values():
+        deleted.result(30)
+
+    words = (IMAGES_GENERATED, "--where", "campaign=tern", "--engine", "simulator", "--rate", "100/s")
+    gone = call(stack, "replay", *words, "--from-offset", "0", "--dry-run")
+    assert gone.returncode == 1
+    for span in there:
+        assert f"{IMAGES_GENERATED}-{span.partition}: offsets 0 to {span.end - 1} is gone from the log" in gone.stderr
+    assert "of these records: add --from-audit" in gone.stderr
+    assert "in the store's manifests as well: --from-manifests" in gone.stderr
+
+    for source in ("audit", "manifests"):
+        name = f"tern-{source}"
+        run_by = ("--from-time", "-1h", f"--from-{source}", "--hold", name, "--id", name, "--why", "gone", "--yes")
+        done = facts(stack, "replay", *words, *run_by)
+        assert (done["state"], done["sent"], done["plan"]["asked"]["source"]) == ("completed", len(terns), source)
+        now = facts(stack, "replay", "status", name, "--follow")
+        assert (now["runs"], now["given_up"]) == ({"held": len(terns)}, 0)
+        seen = [e for e in of(stack, IMAGES_INSPECTED, ImageInspected) if e.request.replay_id == name]
+        assert Counter(e.request.job.job_id for e in seen) == held(stack, name) == once(terns)
+        assert all(e.rendering.asset is not None and e.inspection.measurements for e in seen)
+        causes = {c.origin and c.origin.topic for e in seen if (c := e.request.replayed) is not None}
+        assert causes == {IMAGES_GENERATED if source == "audit" else None}
 
 
 def shortly(seconds: float) -> bool:
