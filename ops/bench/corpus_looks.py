@@ -23,6 +23,11 @@ FAINT: Final = (1.5, 2.2)
 """Contrast of low-contrast lettering: a person still reads it without effort at this size."""
 _APART: Final = (16.0, 42.0)
 """Least difference in CIE lightness of faint and of plain lettering: on dark grounds the ratio alone flatters."""
+_CLEAR: Final = 40
+"""Shapes stand this share of the width apart, one over it: what is nearer is seen as one drawing."""
+_ASIDE: Final = 0.382
+"""Share of the width that a shape is moved by, again and again: the golden section comes near every place."""
+_TRIES: Final = 24
 _SCENES: Final = ("", "coffee cup", "mountain", "leaves", "sea", "portrait", "contour", "bottle", "night sea")
 
 
@@ -60,19 +65,30 @@ def flat(rng: Random, size: tuple[int, int], *, dark: bool | None = None) -> tup
 
 
 def shapes(rng: Random, art: Image.Image) -> None:
-    """Discs, bars and triangles near the lower edge."""
+    """Discs, bars and triangles near the lower edge, each clear of the others.
+
+    One that would lie over another is moved along the edge, or left out where there is no room: two of them together
+    are an emblem that nobody asked for, as people and the search for marks see it, and a sound picture has none.
+    """
     width, height = art.size
     pen = ImageDraw.Draw(art)
+    taken: list[tuple[int, int]] = []
     for _ in range(int(rng.integers(2, 6))):
         x, r = int(rng.integers(width)), int(rng.integers(width // 30, width // 10))
         y = int(height * rng.uniform(0.93, 1.0))
-        match int(rng.integers(3)):
+        what, fill = int(rng.integers(3)), colour(rng)
+        places = ((x + round(step * _ASIDE * width)) % width for step in range(_TRIES))
+        free = (at for at in places if all(abs(at - there) > r + reach + width // _CLEAR for there, reach in taken))
+        if (x := next(free, -1)) < 0:
+            continue
+        taken.append((x, r))
+        match what:
             case 0:
-                pen.ellipse((x - r, y - r // 2, x + r, y + r), fill=colour(rng))
+                pen.ellipse((x - r, y - r // 2, x + r, y + r), fill=fill)
             case 1:
-                pen.rectangle((x - r, y - r // 2, x + r, y + r), fill=colour(rng))
+                pen.rectangle((x - r, y - r // 2, x + r, y + r), fill=fill)
             case _:
-                pen.polygon([(x - r, y + r), (x, y - r // 2), (x + r, y + r)], fill=colour(rng))
+                pen.polygon([(x - r, y + r), (x, y - r // 2), (x + r, y + r)], fill=fill)
 
 
 def textured(rng: Random, size: tuple[int, int]) -> tuple[Image.Image, RGB]:

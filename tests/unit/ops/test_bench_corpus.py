@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ops.bench import corpus_faces, corpus_inks, corpus_looks, corpus_malformed, corpus_words
 from ops.bench.corpus import ORDER, Sample, sample
@@ -158,3 +159,14 @@ def test_ink_stands_apart_from_its_ground(seed: int):
 def test_words_in_the_middle_of_no_script_are_split_in_chinese():
     drawn = [sample(Split.TUNE, i, (128, 128)) for i in range(2 * ORDER.index(Kind.CJK) + 1, 500, 2 * len(ORDER))]
     assert all(d.damage is not Damage.SPLIT_WORD for d in drawn if d.kind is Kind.CJK)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_shapes_of_a_ground_stand_apart_so_that_no_two_make_an_emblem(seed: int):
+    art = Image.new("RGB", (512, 512), (255, 255, 255))
+    corpus_looks.shapes(np.random.default_rng(seed), art)
+    bare = np.asarray(Image.new("RGB", (512, 512), (255, 255, 255)))
+    drawn = (np.asarray(art) != bare).any(axis=2).any(axis=0)
+    begins = np.flatnonzero(np.diff(drawn.astype(np.int8)) == 1).size + int(drawn[0])
+    colours = {tuple(c) for c in np.asarray(art).reshape(-1, 3).tolist()} - {(255, 255, 255)}
+    assert len(colours) == begins >= 1
