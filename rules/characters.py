@@ -19,6 +19,7 @@ _GREEK: Final = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧανορυχι", "ABEZHIKM
 LATIN_OF: Final = {**_CYRILLIC, **_GREEK}
 """The Latin letter that a Cyrillic or Greek one looks like."""
 _WORD: Final = re.compile(r"[^\W\d_]+")
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 _MISLEADS: Final = re.compile(f"[{''.join(sorted(BIDI | ZERO_WIDTH))}]")
 _LOOKS_LATIN: Final = re.compile(f"[{''.join(LATIN_OF)}]")
 
@@ -40,7 +41,7 @@ class View:
 @lru_cache(maxsize=64)
 def composed(original: str) -> View:
     """The text in NFC without hidden characters."""
-    return _view(original, lambda c: c)
+    return _view(original, None)
 
 
 @lru_cache(maxsize=64)
@@ -55,11 +56,11 @@ def _plain_letter(char: str) -> str:
     return LATIN_OF.get(char, wide if len(wide) == 1 else char)
 
 
-def _view(original: str, fold: Callable[[str], str]) -> View:
+def _view(original: str, fold: Callable[[str], str] | None) -> View:
     if original.isascii():
         return View(original, original, range(len(original)), range(1, len(original) + 1))
     if _is_plain(original):
-        text = original.translate({ord(c): fold(c) for c in set(original) if not c.isascii()})
+        text = original.translate({ord(c): fold(c) for c in _foreign(original)}) if fold else original
         return View(original, text, range(len(original)), range(1, len(original) + 1))
     out: list[str] = []
     starts: list[int] = []
@@ -72,7 +73,7 @@ def _view(original: str, fold: Callable[[str], str]) -> View:
             continue
         for char in unicodedata.normalize("NFC", original[start:end]):
             if char not in ZERO_WIDTH and char not in BIDI:
-                out.append(fold(char))
+                out.append(fold(char) if fold else char)
                 starts.append(start)
                 ends.append(end)
     return View(original, "".join(out), starts, ends)
@@ -82,7 +83,11 @@ def _is_plain(text: str) -> bool:
     """Whether each character stands for itself alone: in NFC, none that combines with another, and none hidden."""
     if _MISLEADS.search(text) or not unicodedata.is_normalized("NFC", text):
         return False
-    return not any(unicodedata.combining(c) for c in set(text) if not c.isascii())
+    return not any(unicodedata.combining(c) for c in _foreign(text))
+
+
+def _foreign(text: str) -> frozenset[str]:
+    return frozenset(_NOT_ASCII.findall(text))
 
 
 def _clusters(text: str) -> Iterator[tuple[int, int]]:

@@ -7,12 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-_DATA: Final = re.compile(r"[\d@]")
-"""What every find holds one of."""
 _DIGIT: Final = re.compile(r"\d")
-_DIGITS_MIN: Final = 9
-"""A card, a social security number and a telephone number have as many digits at least."""
-_IBAN_BEGINS: Final = re.compile(r"[A-Z]{2}\d{2}")
+_PHONE_DIGITS: Final = 9
 _EMAIL: Final = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}(?!\w)", re.IGNORECASE)
 _ROLE: Final = re.compile(
     r"(?:info|hello|hi|hey|sales|contact|support|press|jobs|office|mail|shop|orders|bookings?|team|help|events?)@",
@@ -53,34 +49,37 @@ def iban(number: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One kind: what to call it, how it looks, what a text must hold for a look to pay, and what makes a match one."""
+    """One kind: what to call it, how it looks, and what makes a match one.
+
+    digits, sign: As many digits, and which sign, every text holds that holds one: to look costs more than to count.
+    """
 
     what: str
     secret: bool
     pattern: re.Pattern[str]
-    may_hold: Callable[[str], bool]
+    digits: int
+    sign: str
     is_one: Callable[[str], bool]
 
 
-def _has_number(text: str) -> bool:
-    return len(_DIGIT.findall(text)) >= _DIGITS_MIN
-
-
 _KINDS: Final = (
-    _Kind("a card number", True, _CARD, _has_number, luhn),
-    _Kind("an account number", True, _IBAN, lambda text: _IBAN_BEGINS.search(text) is not None, iban),
-    _Kind("a social security number", True, _SSN, _has_number, lambda _: True),
-    _Kind("a personal e-mail address", False, _EMAIL, lambda text: "@" in text, lambda found: not _ROLE.match(found)),
-    _Kind("a telephone number", False, _PHONE, _has_number, _has_number),
+    _Kind("a card number", True, _CARD, 13, "", luhn),
+    _Kind("an account number", True, _IBAN, 2, "", iban),
+    _Kind("a social security number", True, _SSN, 9, "-", lambda _: True),
+    _Kind("a personal e-mail address", False, _EMAIL, 0, "@", lambda found: not _ROLE.match(found)),
+    _Kind("a telephone number", False, _PHONE, _PHONE_DIGITS, "", lambda found: _digits(found) >= _PHONE_DIGITS),
 )
 
 
 def find_personal(text: str) -> Iterator[PersonalData]:
     """Every find in order of kind: cards, accounts, social security numbers, mailboxes, telephones."""
-    if _DATA.search(text) is None:
-        return
+    digits = _digits(text)
     for kind in _KINDS:
-        if kind.may_hold(text):
+        if digits >= kind.digits and kind.sign in text:
             for match in kind.pattern.finditer(text):
                 if kind.is_one(match.group()):
                     yield PersonalData(*match.span(), kind.what, secret=kind.secret)
+
+
+def _digits(text: str) -> int:
+    return len(_DIGIT.findall(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from rules.characters import View, composed, skeleton
@@ -28,7 +29,7 @@ class Look:
         self.bare = _bare(view, quoted)
         """The view with the words of quotations blanked out: a poster that says PEOPLE shows none."""
         self.words = Words(view.text)
-        self._negates = may_negate(view.text)
+        self._negates = may_negate(self.words)
         self._places: dict[WordStarts, Mapping[int, Places]] = {}
         self._found: dict[tuple[WordFinder, str], Spans] = {}
 
@@ -72,8 +73,14 @@ def read_prompt(job: Job) -> ReadPrompt:
         personal=tuple(find_personal(prompt)),
         plain=plain,
         disguised=disguised,
-        required=tuple(_looks(text, NO_QUOTES) for text in job.required_text),
+        required=tuple(_required(text) for text in job.required_text),
     )
+
+
+@lru_cache(maxsize=256)
+def _required(text: str) -> tuple[Look, Look]:
+    """Kept, for the jobs of a campaign want the same words again and again."""
+    return _looks(text, NO_QUOTES)
 
 
 def _looks(text: str, quoted: Quoted) -> tuple[Look, Look]:

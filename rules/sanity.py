@@ -39,6 +39,8 @@ class Finding:
     """What sanity found. `reasons` say why the prompt is refused, with the mend; empty where it is not."""
 
     marks: tuple[Mark, ...]
+    names: frozenset[str]
+    """Names of the tags: all that rules look at."""
     risk: Risk
     text: TextContract
     prompt: str
@@ -50,11 +52,6 @@ class Finding:
         """The tags, with evidence."""
         return tuple(Tag(name=name, start=start, end=end, evidence=said) for name, start, end, said in self.marks)
 
-    @property
-    def names(self) -> frozenset[str]:
-        """Names of the tags: all that rules look at."""
-        return frozenset(mark[0] for mark in self.marks)
-
 
 @dataclass(slots=True)
 class _Notes:
@@ -65,7 +62,8 @@ class _Notes:
     reasons: list[str] = field(default_factory=list[str])
     marks: dict[Mark, None] = field(default_factory=dict[Mark, None])
     """An ordered set."""
-    _counts: dict[str, int] = field(default_factory=dict[str, int])
+    counts: dict[str, int] = field(default_factory=dict[str, int])
+    """How many marks each tag has."""
 
     def tag(self, name: str, start: int, end: int, risk: Risk = Risk.LOW, reason: str = "") -> None:
         end = min(end, start + EVIDENCE_MAX)
@@ -83,13 +81,13 @@ class _Notes:
             self.reasons.append(reason)
 
     def has(self, name: str) -> bool:
-        return name in self._counts
+        return name in self.counts
 
     def _add(self, name: str, start: int, end: int, evidence: str) -> None:
-        same, mark = self._counts.get(name, 0), (name, start, end, evidence)
+        same, mark = self.counts.get(name, 0), (name, start, end, evidence)
         if mark not in self.marks and (same == 0 or (same < EACH_MAX and len(self.marks) < TAGS_MAX)):
             self.marks[mark] = None
-            self._counts[name] = same + 1
+            self.counts[name] = same + 1
 
 
 def examine(job: Job, ruleset: Ruleset, lane: Lane | None = None) -> Finding:
@@ -114,6 +112,7 @@ def examine_read(read: ReadPrompt, ruleset: Ruleset, lane: Lane | None = None) -
             notes.raise_to(pair.risk, pair.reason)
     return Finding(
         marks=tuple(notes.marks),
+        names=frozenset(notes.counts),
         risk=notes.risk,
         text=text,
         prompt=without_hidden(job.prompt).strip(),

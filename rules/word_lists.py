@@ -22,8 +22,10 @@ _NEGATION: Final = re.compile(
     re.IGNORECASE,
 )
 """Right before a word: it is said that the thing is not to be seen."""
-_NEGATING: Final = re.compile(r"\b(?:n(?:o|ever)|without|avoid|exclud|minus|zero|sans|free)", re.IGNORECASE)
-"""Every negation holds one of these."""
+_NEGATING: Final = frozenset(
+    {"no", "non", "not", "never", "without", "avoid", "exclude", "excluding", "minus", "zero", "sans", "free"}
+)
+"""Every negation begins with one of these words."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,9 +64,9 @@ def find_words(words: tuple[str, ...], text: str) -> list[tuple[int, int]]:
     return word_finder(words).find(text, places[0]) if 0 in places else []
 
 
-def may_negate(text: str) -> bool:
+def may_negate(words: Words) -> bool:
     """Whether a text holds a word of negation; most do not."""
-    return _NEGATING.search(text) is not None
+    return words.has_relatives or not _NEGATING.isdisjoint(words.distinct)
 
 
 def matches(compiled: re.Pattern[str], text: str, places: Places) -> Iterator[tuple[int, int]]:
@@ -95,5 +97,4 @@ def _word(word: str) -> str:
 
 
 def _is_negated(text: str, start: int) -> bool:
-    first = max(0, start - BEFORE)
-    return _NEGATING.search(text, first, start) is not None and _NEGATION.search(text, first, start) is not None
+    return _NEGATION.search(text, max(0, start - BEFORE), start) is not None

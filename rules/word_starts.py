@@ -7,9 +7,9 @@ the words of the text are looked up once among the first words of all entries, a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Final, TypeAlias
 
 WordLists: TypeAlias = tuple[tuple[str, ...], ...]
@@ -21,37 +21,39 @@ RELATIVES: Final = frozenset("\u0130\u0131\u017f\u212a")
 _TOKEN: Final = re.compile(r"\w+")
 _STEM: Final = 3
 """Letters by which beginnings of words are looked up; shorter ones are looked up whole."""
+KNOWN_MAX: Final = 16_384
+"""Words that an index remembers: people use the same few thousand again and again."""
 
 
 class Words:
     """The words of a text in small letters, and where each stands."""
 
-    __slots__ = ("_stems", "distinct", "has_relatives", "is_ascii", "small")
+    __slots__ = ("_at", "distinct", "has_relatives", "is_ascii", "small")
 
     def __init__(self, text: str) -> None:
         self.small = text.lower()
         self.is_ascii = text.isascii()
         self.has_relatives = not self.is_ascii and not RELATIVES.isdisjoint(text)
         self.distinct = frozenset[str](_TOKEN.findall(self.small))
-        self._stems: dict[int, dict[str, list[str]]] = {}
+        self._at: dict[str, list[int]] = {}
 
-    def at(self, word: str) -> Iterator[int]:
+    def at(self, word: str) -> Sequence[int]:
         """Where one of the words stands, in order."""
-        text, start = self.small, -1
-        while (start := text.find(word, start + 1)) >= 0:
-            end = start + len(word)
-            before, after = text[start - 1 : start], text[end : end + 1]
-            if not (before and _TOKEN.match(before)) and not (after and _TOKEN.match(after)):
-                yield start
-
-    def stems(self, letters: int) -> Mapping[str, Sequence[str]]:
-        """The words by their first letters."""
-        found = self._stems.get(letters)
+        found = self._at.get(word)
         if found is None:
-            found = self._stems[letters] = {}
-            for word in self.distinct:
-                found.setdefault(word[:letters], []).append(word)
+            found = self._at[word] = []
+            text, start = self.small, self.small.find(word)
+            while start >= 0:
+                end = start + len(word)
+                if not _in_word(text[start - 1 : start]) and not _in_word(text[end : end + 1]):
+                    found.append(start)
+                start = text.find(word, start + 1)
         return found
+
+
+def _in_word(char: str) -> bool:
+    """Whether it is a letter or figure to `re`, for which a word is of those and low lines."""
+    return char.isalnum() or char == "_"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,39 +61,39 @@ class WordStarts:
     """What a match of each list must begin with: a whole word, or the beginning of one. Lists go by number.
 
     lists: Those that hold a word.
-    whole: Lists by their first words.
-    begun: Beginnings of words, each with its list, by their first letters; as many letters as `stems` says.
+    begun_by: The lists of which a word (in small letters) may begin an entry.
+    dull: Words that were seen, and begin none.
     open: Lists that cannot be judged so: an entry begins with a sign, or holds a relative of an ASCII letter.
     foreign: Lists that can be judged so in texts of ASCII alone: an entry holds more than that.
     """
 
     lists: frozenset[int]
-    whole: dict[str, tuple[int, ...]]
-    begun: dict[str, tuple[tuple[str, int], ...]]
-    stems: tuple[int, ...]
+    begun_by: Callable[[str], tuple[int, ...]]
     open: frozenset[int]
     foreign: frozenset[int]
+    dull: set[str] = field(default_factory=set[str])
 
     def places(self, words: Words) -> Mapping[int, Places]:
         """Where an entry of each list may begin, whatever its case; a list that is not there has none in the text."""
         if words.has_relatives:
             return dict.fromkeys(self.lists, ANYWHERE)
         found: dict[int, list[int]] = {}
-        for word in self.whole.keys() & words.distinct:
-            places = list(words.at(word))
-            for number in self.whole[word]:
-                found.setdefault(number, []).extend(places)
-        for letters in self.stems:
-            for stem in self.begun.keys() & words.stems(letters):
-                for beginning, number in self.begun[stem]:
-                    for word in words.stems(letters)[stem]:
-                        if word.startswith(beginning):
-                            found.setdefault(number, []).extend(words.at(word))
+        for word in words.distinct - self.dull:
+            if numbers := self.begun_by(word):
+                for number in numbers:
+                    found.setdefault(number, []).extend(words.at(word))
+            else:
+                self._pass_over(word)
         for places in found.values():
             if len(places) > 1:
                 places.sort()
         anywhere = self.open if words.is_ascii else self.open | self.foreign
         return {**found, **dict.fromkeys(anywhere, ANYWHERE)} if anywhere else found
+
+    def _pass_over(self, word: str) -> None:
+        if len(self.dull) >= KNOWN_MAX:
+            self.dull.clear()
+        self.dull.add(word)
 
 
 @lru_cache(maxsize=512)
@@ -118,9 +120,15 @@ def word_starts(lists: WordLists) -> WordStarts:
                 whole.setdefault(first.group(), set()).add(number)
     return WordStarts(
         lists=frozenset(n for n, words in enumerate(lists) if words),
-        whole={w: tuple(sorted(n)) for w, n in whole.items()},
-        begun={stem: tuple(sorted(found)) for stem, found in begun.items()},
-        stems=tuple(sorted({len(stem) for stem in begun})),
+        begun_by=lru_cache(KNOWN_MAX)(partial(_begun_by, whole, begun)),
         open=frozenset(open_),
         foreign=frozenset(foreign),
     )
+
+
+def _begun_by(whole: Mapping[str, set[int]], begun: Mapping[str, set[tuple[str, int]]], word: str) -> tuple[int, ...]:
+    found = set(whole.get(word, ()))
+    for stem in (word[:letters] for letters in range(1, _STEM + 1)):
+        if stem in begun:
+            found.update(number for beginning, number in begun[stem] if word.startswith(beginning))
+    return tuple(sorted(found)) if found else ()

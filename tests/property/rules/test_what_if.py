@@ -31,6 +31,7 @@ CHANGED: Final = (
     other("[logo, logos,", "[logo, logos, harbour, café,"),
     other("      - clock face\n", ""),
     other("words: [hand, hands,", "words: [hand, tents*, hands,"),
+    other("words: [hand, hands,", "words: [hands, hand*,"),
     other("violence:\n", "violent:\n"),
     other("in_quotes: false", "in_quotes: true"),
     other("trademarks: [adidas,", "trademarks: [adidas, Tentor,"),

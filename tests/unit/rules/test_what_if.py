@@ -56,12 +56,16 @@ def test_a_prompt_read_once_is_to_each_ruleset_what_it_is_alone() -> None:
         ("phrase_max_chars: 200", "phrase_max_chars: 6", {"a poster “FRESH COFFEE”"}),
         ("phrases_max: 20", "phrases_max: 1", {"“A” over “B”"}),
         ("[logo, logos,", "[logo, logos, lighthouse,", {"a lighthouse at dawn"}),
+        ("words: [hand, hands,", "words: [hands, hand,", {"a hand, open"}),
+        ("words: [hand, hands,", "words: [hand,", set[str]()),
+        ("    words: [hand, hands,", "    in_quotes: true\n    words: [hand, hands,", {"a hand, open"}),
+        ("  gore:\n", "  cruelty:\n", {"a scene of gore"}),
         ("trademarks: [adidas,", "trademarks: [adidas, Tentor,", None),
     ],
 )
 def test_only_prompts_that_a_change_touches_are_examined_twice(old: str, new: str, prompts: set[str] | None) -> None:
     change = lexicon_change(samples.ruleset().lexicon, load_ruleset(samples.changed("sanity.yml", old, new)).lexicon)
-    asked = {*PROMPTS, "“A” over “B”"}
+    asked = {*PROMPTS, "“A” over “B”", "a hand, open", "a scene of gore"}
     touched = {p for p in asked if change.touches(read_prompt(samples.job(p)))}
     assert touched == (asked if prompts is None else prompts)
 

@@ -8,7 +8,7 @@ from rules.characters import bidi, composed, hidden, mixed_words, skeleton, with
 from rules.lexicon import TagWords
 from rules.personal import find_personal, iban, luhn
 from rules.word_lists import find_words
-from rules.word_starts import Words, word_starts
+from rules.word_starts import KNOWN_MAX, Words, word_starts
 from schemas.events import Risk
 
 
@@ -128,3 +128,11 @@ def test_lists_that_cannot_be_judged_are_always_run() -> None:
     assert judged("camp*", "a lamp") == "spared"
     assert judged("camp *", "no CAMP, no camping") == [3, 12]
     assert judged("camp*", "Camping") == [0]
+
+
+def test_an_index_remembers_words_without_end_in_bounded_memory() -> None:
+    starts = word_starts((("tent",),))
+    for n in range(KNOWN_MAX + 2):
+        assert not starts.places(Words(f"word{n}"))
+    assert len(starts.dull) <= KNOWN_MAX
+    assert starts.places(Words("word3 tent")) == {0: [6]}
