@@ -13,6 +13,8 @@ from schemas.errors import BadConfig
 from schemas.events import Preset
 
 HASH_SHOWN = 16
+SPECIAL = frozenset('"$`\\!')
+"""What a shell does not leave as it is between double quotes."""
 
 
 def bound_of(which: str, offset: int | None, moment: str | None, now_ms: int) -> Bound | None:
@@ -52,7 +54,12 @@ def command_of(plan: Plan, wanted: Wanted) -> str:
         words += [] if value is None else [name, str(value)]
     words += ["--new-seeds"] if asked.new_seeds else []
     words += [] if asked.source == LOG else [f"--from-{asked.source}"]
-    return shlex.join(words)
+    return " ".join(shell_word(word) for word in words)
+
+
+def shell_word(word: str) -> str:
+    """A word for a shell; one that holds single quotes alone stands in double ones, so that people can read it."""
+    return f'"{word}"' if "'" in word and SPECIAL.isdisjoint(word) else shlex.quote(word)
 
 
 def _pinned(which: str, bound: Bound | None) -> list[str]:
