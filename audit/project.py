@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from audit.letters import dead_letter_row
 from audit.operations import Operation, operation_of, recall_of
 from audit.rollout_rows import first_verdict, rollout_step
 from audit.rows import (
@@ -89,8 +90,11 @@ class Projected:
         self.recalls: dict[str, RecallRow] = {}
         self.operations: dict[str, OperationRow] = {}
 
-    def take(self, event: Event, job_id: str | None) -> None:
-        """Add what an event says. `job_id` is the ledger's, for records that only their key ties to a job."""
+    def take(self, event: Event, job_id: str | None, given_up: Event | None = None) -> None:
+        """Add what an event says. `job_id` is the ledger's, for records that only their key ties to a job.
+
+        `given_up`: The record in a dead letter; None where it cannot be read.
+        """
         match event:
             case PromptSubmitted(job=job):
                 self._job(job)
@@ -119,18 +123,18 @@ class Projected:
                 self._verdict(event)
                 if (first := first_verdict(event)) is not None:
                     self.first_verdicts.setdefault((first.rollout_id, first.job_id, first.shadow), first)
+            case DeadLetter():
+                self.dead_letters[event.event_id] = dead_letter_row(event, job_id, given_up)
             case _:
-                self._take_word(event, job_id)
+                self._take_word(event)
 
-    def _take_word(self, event: Event, job_id: str | None) -> None:
-        """What people say of assets, what operators do, and what was given up."""
+    def _take_word(self, event: Event) -> None:
+        """What people say of assets, and what operators do."""
         match event:
             case TouchUpReported():
                 self.touch_ups.setdefault(event.event_id, TouchUpRow(**plain(event)))
             case AssetLabelled():
                 self._label(event)
-            case DeadLetter():
-                self._dead_letter(event, job_id)
             case RolloutChanged():
                 self.rollout_steps[event.event_id] = rollout_step(event)
                 self._operation(event)
@@ -239,19 +243,6 @@ class Projected:
             defects=event.defects,
             who=event.who,
             why=event.why,
-            at_ms=event.at_ms,
-        )
-
-    def _dead_letter(self, event: DeadLetter, job_id: str | None) -> None:
-        self.dead_letters[event.event_id] = DeadLetterRow(
-            event_id=event.event_id,
-            stage=event.stage,
-            kind=event.kind.value,
-            error=event.error,
-            origin_topic=event.origin.topic,
-            origin_partition=event.origin.partition,
-            origin_offset=event.origin.offset,
-            job_id=job_id,
             at_ms=event.at_ms,
         )
 

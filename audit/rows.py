@@ -250,6 +250,7 @@ class DeadLetterRow:
     origin_partition: int
     origin_offset: int
     job_id: str | None
+    replay_id: str | None
     at_ms: int
 
 

@@ -39,20 +39,29 @@ Fault = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """A record with what was made of its value. `event` is None where it could not be decoded."""
+    """A record with what was made of its value. `event` is None where it could not be decoded.
+
+    given_up: Of a dead letter, the record in it; None where that could not be decoded.
+    """
 
     record: Fetched
     event: Event | None
     job_id: str | None
+    given_up: Event | None = None
 
 
 def read(record: Fetched, codec: Codec) -> Read:
     """Decode one record. Raises Transient where a registry could not be asked."""
+    event = _decoded(record.value, codec)
+    given_up = _decoded(event.value, codec) if isinstance(event, DeadLetter) else None
+    return Read(record=record, event=event, job_id=_job_id(record, event), given_up=given_up)
+
+
+def _decoded(value: bytes | None, codec: Codec) -> Event | None:
     try:
-        event: Event | None = codec.decode(record.value)
+        return codec.decode(value)
     except Poison:
-        event = None  # the bytes are kept, and the stage that could not use them writes the dead letter
-    return Read(record=record, event=event, job_id=_job_id(record, event))
+        return None  # the bytes are kept, and the stage that could not use them writes the dead letter
 
 
 def _job_id(record: Fetched, event: Event | None) -> str | None:
@@ -163,7 +172,7 @@ class Sink:
         for r in reads:
             known = (r.record.topic, r.record.partition, r.record.offset) in appended
             if known and r.event is not None and carries(r.record.topic, r.event):
-                rows.take(r.event, r.job_id)
+                rows.take(r.event, r.job_id, r.given_up)
         with self._conn.transaction():
             if links:
                 ledger.append(self._conn, links)

@@ -53,7 +53,7 @@ def fill(conn: psycopg.Connection, records: Sequence[Fetched]) -> None:
     rows = Projected()
     for r in reads:
         if r.event is not None:
-            rows.take(r.event, r.job_id)
+            rows.take(r.event, r.job_id, r.given_up)
     with conn.transaction():
         ledger.append(conn, links)
         projections.store(conn, rows)

@@ -8,21 +8,72 @@ from dataclasses import asdict
 import psycopg
 import pytest
 
-from audit import queries
+from audit import queries, recoveries, replays
 from audit.queries import AssetLine, Scope
 from audit.trace import trace
+from broker.deadletter import dead_letter
 from ops.commands.audit import story
 from ops.commands.report import facts, since_ms
 from ops.console import out
 from rules.lifecycle import State
+from schemas.catalogue import DEAD_LETTERS, PROMPTS, REPLAY_REQUESTS
 from schemas.codec import Codec, LockedIds
-from schemas.events import DeadLetter, DeadLetterKind, Origin
+from schemas.errors import Poison
+from schemas.events import (
+    DeadLetter,
+    DeadLetterKind,
+    Event,
+    Job,
+    Origin,
+    Preset,
+    PromptSubmitted,
+    ReplayRequested,
+)
 from schemas.ids import event_id
 from tests.integration.audit_ledger import fetched, fill, open_ledger
-from tests.stories import START_MS, accepted, job, refused, replayed, reviewed
+from tests.stories import START_MS, Said, accepted, job, refused, replayed, reviewed
 
 CLEAN, REPAIRED, REVIEWED, REFUSED, OTHER = (job(f"q-{n}", campaign="other" if n == 4 else "spring") for n in range(5))
 SPRING = Scope(campaign="spring")
+
+
+def given_up(stage: str, topic: str, event: Event, of: Job, *, offset: int, value: bytes | None = None) -> Said:
+    """The dead letter of a record; `value`: where that is not to be read."""
+    return DEAD_LETTERS, dead_letter(
+        stage, Origin(topic=topic, partition=0, offset=offset), key=of.job_id.encode(),
+        value=value or Codec(LockedIds()).encode(event), timestamp_ms=1, error=Poison("x"), at_ms=START_MS + 200_000,
+    )  # fmt: skip
+
+
+def asked(of: Job, replay_id: str) -> ReplayRequested:
+    return ReplayRequested(
+        event_id=event_id(of.job_id, "ops", replay_id), at_ms=START_MS, replay_id=replay_id, job=of,
+        preset=Preset.SAFE, who="Ada", why="x",
+    )  # fmt: skip
+
+
+def test_a_dead_letter_counts_for_its_own_run_alone(database: str):
+    """Originals and replays of a job that wait side by side at one stage."""
+    own, again, unread, new = (job(f"u-{name}") for name in ("own", "again", "unread", "new"))
+    prompt = PromptSubmitted(event_id=event_id("u", "test"), job=new)
+    said: list[Said] = [(PROMPTS, prompt), *((REPLAY_REQUESTS, asked(new, r)) for r in ("s", "t"))]
+    letters = [
+        given_up("sanity", PROMPTS, prompt, new, offset=0),
+        given_up("sanity", REPLAY_REQUESTS, asked(new, "s"), new, offset=0),
+    ]
+    for offset, (one, by, value) in enumerate([(own, None, None), (again, "r", None), (unread, "r", b"?")]):
+        first, replay = accepted(one)[:4], replayed(one, "r")[:2]
+        said += [*first, *replay]
+        topic, picture = (replay if by else first)[-1]
+        letters.append(given_up("inspect", topic, picture, one, offset=offset, value=value))
+    with open_ledger(database) as conn:
+        fill(conn, fetched([*said, *letters]))
+        found = conn.execute("SELECT job_id::text, replay_id FROM given_up").fetchall()
+        both = {(unread.job_id, ""), (unread.job_id, "r")}  # which of them is not known
+        assert set(found) == {(own.job_id, ""), (again.job_id, "r"), (new.job_id, ""), (new.job_id, "s"), *both}
+        assert [replays.given_up(conn, name) for name in ("r", "s", "t")] == [2, 1, 0]
+        figures = recoveries.batch(conn, "r")
+        assert (figures.runs, figures.ended, figures.given_up) == (3, 2, 2)
 
 
 @pytest.fixture(scope="module")
