@@ -24,6 +24,8 @@ from schemas.events import ImageInspected, PromptSubmitted
 from schemas.registry import codec_for
 
 WORKERS_MAX: Final = 8
+YOUNG_MAX: Final = 50_000
+"""Objects after which a process looks for circles among the new ones: some 10 MiB."""
 AHEAD: Final = 2
 """Slices given to each process at once, so that none waits for the next."""
 
@@ -118,6 +120,7 @@ def _open(comparison: Comparison) -> None:
     _here[:] = [_Worker(comparison)]
     gc.collect()
     gc.freeze()  # modules and rulesets stay; looking through them again and again only takes time
+    gc.set_threshold(YOUNG_MAX)  # and what comes of a prompt holds no circles
 
 
 def _run(wanted: Slice) -> Part:
