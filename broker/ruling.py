@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -10,9 +11,12 @@ import structlog
 
 from rules import rollout
 from rules.ruleset import Ruleset
+from schemas.errors import Transient
 from schemas.events import Assignment, RolloutChanged
 
 TOLD_MAX: Final = 1_000
+MISSED_S: Final = 5.0
+"""How long a ruleset is waited for: topics are read apart, and a change is promised to be seen within 2 s."""
 
 
 class Rulesets(Protocol):
@@ -78,19 +82,33 @@ class NamedRulesets:
     """The ruleset that a request was decided by, for whoever works by it. One thread at a time uses it.
 
     An attempt is rendered and measured by the rules that routed it, active or not: so a roll-out's candidate works
-    before it is activated, and a change amid work leaves no attempt between two rulesets.
+    before it is activated, and a change amid work leaves no attempt between two rulesets. `now_s` is a steady clock.
     """
 
     rulesets: Rulesets
+    now_s: Callable[[], float] = time.monotonic
+    _missed_s: dict[str, float] = field(default_factory=dict[str, float])
     _told: set[str] = field(default_factory=set[str])
 
     def __call__(self, ruleset_id: str) -> Ruleset:
-        """That ruleset, or the active one, logged once, where it cannot be had. Raises Transient where none is."""
+        """That ruleset, or the active one, logged once, where it does not come within `MISSED_S`.
+
+        Raises Transient until then, and where none is active.
+        """
         if (found := self.rulesets.named(ruleset_id)) is not None:
             return found
         active = self.rulesets.current()
+        if self._may_come(ruleset_id):
+            raise Transient(f"ruleset {ruleset_id[:12]} is named by a request and was not read yet")
         if ruleset_id not in self._told and len(self._told) < TOLD_MAX:
             self._told.add(ruleset_id)
             log = structlog.get_logger(__name__)
             log.warning("works by the active ruleset instead", ruleset_id=ruleset_id, active_id=active.id)
         return active
+
+    def _may_come(self, ruleset_id: str) -> bool:
+        """Whether it is missed since just now: its topic and the request's are read apart."""
+        now_s = self.now_s()
+        if ruleset_id not in self._missed_s and len(self._missed_s) >= TOLD_MAX:
+            return False
+        return now_s - self._missed_s.setdefault(ruleset_id, now_s) < MISSED_S

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
-from broker.ruling import NamedRulesets, Ruling, Rulings
+from broker.ruling import MISSED_S, TOLD_MAX, NamedRulesets, Ruling, Rulings
 from rules.ruleset import Ruleset, load_ruleset
 from schemas import ids
 from schemas.errors import Transient
@@ -25,6 +26,9 @@ class Known:
 
     def __init__(self, *rulesets: Ruleset) -> None:
         self._rulesets = rulesets
+
+    def publish(self, ruleset: Ruleset) -> None:
+        self._rulesets = (*self._rulesets, ruleset)
 
     def current(self) -> Ruleset:
         if not self._rulesets:
@@ -82,6 +86,38 @@ def test_a_twin_goes_through_the_other_arm() -> None:
 def test_an_attempt_is_worked_on_by_the_ruleset_that_it_names() -> None:
     named = NamedRulesets(Known(ACTIVE, CANDIDATE))
     assert named(CANDIDATE.id) == CANDIDATE
-    assert named("0" * 64) == named("0" * 64) == ACTIVE
-    with pytest.raises(Transient):
+    with pytest.raises(Transient, match="no ruleset is active"):
         NamedRulesets(Known())(ACTIVE.id)
+
+
+def test_a_ruleset_that_was_not_read_yet_is_waited_for() -> None:
+    table, now = Known(ACTIVE), [7.0]
+    named = NamedRulesets(table, now_s=lambda: now[0])
+    for at_s in (7.0, 7.0 + MISSED_S - 0.1):
+        now[0] = at_s
+        with pytest.raises(Transient, match=CANDIDATE.id[:12]):
+            named(CANDIDATE.id)
+    table.publish(CANDIDATE)
+    assert named(CANDIDATE.id) == CANDIDATE
+
+
+def test_a_ruleset_that_never_comes_gives_way_to_the_active_one_and_is_told_once() -> None:
+    now = [0.0]
+    named = NamedRulesets(Known(ACTIVE), now_s=lambda: now[0])
+    with pytest.raises(Transient):
+        named("0" * 64)
+    now[0] = MISSED_S
+    with capture_logs() as logs:
+        assert named("0" * 64) == named("0" * 64) == ACTIVE
+    assert [line["ruleset_id"] for line in logs] == ["0" * 64]
+
+
+def test_unknown_rulesets_are_remembered_up_to_a_bound() -> None:
+    named = NamedRulesets(Known(ACTIVE), now_s=lambda: 0.0)
+    for number in range(TOLD_MAX):
+        with pytest.raises(Transient):
+            named(f"{number:064x}")
+    with capture_logs():
+        assert named(f"{TOLD_MAX:064x}") == ACTIVE
+    with pytest.raises(Transient):
+        named(f"{0:064x}")
