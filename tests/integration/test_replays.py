@@ -32,19 +32,24 @@ from ops.whole_topic import whole_topic, whole_topic_events
 from rules.decide import on_replay
 from rules.lifecycle import State
 from rules.replay_plan import Asked
+from rules.verdict import judge
 from schemas.catalogue import DEAD_LETTERS, IMAGES_GENERATED, IMAGES_INSPECTED, PROMPTS, REPLAY, REPLAY_REQUESTS
 from schemas.codec import Codec, LockedIds
 from schemas.errors import BadConfig, Fatal, Poison
 from schemas.events import (
+    AssetRejected,
     ImageGenerated,
     ImageInspected,
     Job,
+    Lane,
     Origin,
     Preset,
+    PromptSubmitted,
     RenderRequested,
-    ReplayChanged,
+    Repair,
     ReplayRequested,
     ReplayState,
+    Rung,
 )
 from schemas.ids import event_id
 from store import manifests
@@ -82,12 +87,75 @@ def generated(job: Job, attempt: int = 0) -> ImageGenerated:
     )  # fmt: skip
 
 
-def jobs(campaign: str, count: int) -> list[Job]:
-    return [samples.job(key=f"{campaign}/{n}", campaign=campaign) for n in range(count)]
+def inspected(job: Job, **measured: Any) -> ImageInspected:
+    return ImageInspected(
+        event_id=event_id(job.job_id, "t"), at_ms=1, request=samples.routed(job), rendering=samples.rendering(),
+        inspection=samples.inspection(**measured),
+    )  # fmt: skip
+
+
+def rejected(job: Job) -> AssetRejected:
+    seen = inspected(job, blank__luma_std=0.5)
+    request = seen.request
+    return AssetRejected(
+        event_id=event_id(job.job_id, "r"), at_ms=1, request=request, rendering=seen.rendering,
+        judgement=judge(seen.inspection, seen.rendering, request, samples.ruleset()),
+        repair=Repair(
+            rung=Rung.SAFER_SAMPLING, attempt=1, engine=request.engine, sampling=request.sampling, reason="blank"
+        ),
+    )  # fmt: skip
+
+
+WRITTEN: dict[str, Callable[[Job], PromptSubmitted | AssetRejected | ImageGenerated | ImageInspected]] = {
+    PROMPTS: samples.submitted,
+    REPLAY: rejected,
+    IMAGES_GENERATED: generated,
+    IMAGES_INSPECTED: inspected,
+}
+"""What the topics hold of a job; dead letters are letters about such records."""
+
+
+def jobs(campaign: str, count: int, **fields: Any) -> list[Job]:
+    return [samples.job(key=f"{campaign}/{n}", campaign=campaign, **fields) for n in range(count)]
 
 
 def write(settings: Settings, topic: str, events: Sequence[ImageGenerated | ImageInspected]) -> None:
     send(settings, topic, [(e.request.job.job_id, CODEC.encode(e)) for e in events])
+
+
+def places(settings: Settings, topic: str) -> dict[str, list[Origin]]:
+    """Where the records of each job lie, those of one job in their order."""
+    found: dict[str, list[Origin]] = {}
+    for m in whole_topic(settings, topic):
+        origin = Origin(topic=topic, partition=cast("int", m.partition()), offset=cast("int", m.offset()))
+        found.setdefault((m.key() or b"").decode(), []).append(origin)
+    return found
+
+
+def filled_evenly(settings: Settings, topic: str, some: Sequence[Job], each: int) -> int:
+    """Write jobs to all partitions at the same offsets, `each` to every one; the first offset of theirs.
+
+    The partitions are filled up before, with records of the first job.
+    """
+    producer = clients.producer(settings)
+    ends: dict[int, int] = {}
+
+    def put(partition: int, job: Job) -> None:
+        producer.produce(
+            topic, key=job.job_id.encode(), value=CODEC.encode(WRITTEN[topic](job)), partition=partition,
+            on_delivery=lambda _e, m: ends.update({cast("int", m.partition()): cast("int", m.offset()) + 1}),
+        )  # fmt: skip
+        assert producer.flush(30) == 0
+
+    for p in range(4):
+        put(p, some[0])
+    begin = max(ends.values())
+    for p in range(4):
+        while ends[p] < begin:
+            put(p, some[0])
+        for n in range(each):
+            put(p, some[p * each + n])
+    return begin
 
 
 def asked(campaign: str, **fields: Any) -> Asked:
@@ -282,22 +350,34 @@ def test_a_second_process_fences_the_first_and_a_cancelled_one_stays_ended(stack
     campaign, name = unique("c"), unique("r")
     write(stack, IMAGES_GENERATED, [generated(j) for j in jobs(campaign, 10)])
     plan = planned(stack, campaign)
-    others: list[ReplayChanged] = []
+    others: list[dict[str, Any]] = []
     seen: Counter[str] = Counter()
 
     def cancelled(at: Point) -> None:
         seen[at] += 1
         if at == "produced" and seen[at] == 3:  # the plan, four jobs, and four more that must not count
-            others.append(runner(stack, name).cancel(who="bob", why="enough"))
+            others.append(told(call(stack, "cancel", name, "--who", "bob", "--why", "enough", "--json")))
 
     with pytest.raises(Fatal):
         runner(stack, name, cancelled).start(plan, who="ann", why="x")
-    assert [(o.state, o.sent, o.who) for o in others] == [(ReplayState.CANCELLED, 4, "bob")]
+    assert [(o["state"], o["sent"], o["who"], o["why"]) for o in others] == [("cancelled", 4, "bob", "enough")]
     assert sent(stack, name).total() == 4
-    with pytest.raises(BadConfig, match="is cancelled"):
-        runner(stack, name).resume()
-    with pytest.raises(BadConfig, match="is cancelled"):
-        runner(stack, name).cancel(who="bob", why="x")
+    for words in (("cancel", name, "--why", "x"), ("resume", name)):
+        again = call(stack, *words)
+        assert (again.returncode, f"replay {name} is cancelled" in " ".join(again.stderr.split())) == (2, True)
+    kept = known(stack)[name]
+    assert (kept.state, kept.sent, kept.who, kept.why) == (ReplayState.CANCELLED, 4, "bob", "enough")
+
+
+def test_one_that_was_interrupted_is_cancelled_where_it_stands(stack: Settings, unique: Unique):
+    campaign, name = unique("c"), unique("r")
+    write(stack, IMAGES_GENERATED, [generated(j) for j in jobs(campaign, 5)])
+    first, pauses = runner(stack, name), iter((False, True))
+    first.pause = lambda _seconds: next(pauses)
+    assert first.start(planned(stack, campaign), who="ann", why="x").state is ReplayState.RUNNING
+    done = call(stack, "cancel", name)
+    assert (done.returncode, done.stdout) == (0, f"cancelled {name} after 4 jobs\n")
+    assert (sent(stack, name).total(), known(stack)[name].state) == (4, ReplayState.CANCELLED)
 
 
 def test_an_asked_end_leaves_it_to_be_resumed_and_the_rate_is_kept(stack: Settings, unique: Unique):
@@ -334,21 +414,70 @@ def test_a_job_is_replayed_up_to_the_cap(stack: Settings, unique: Unique):
     assert {r.count for r in requests(stack, name)} == {3}
 
 
-def test_every_topic_is_replayed_and_dead_letters_give_the_record_in_them(stack: Settings, unique: Unique):
+@pytest.mark.parametrize("topic", WRITTEN)
+def test_every_topic_is_replayed_from_its_log_once_each(stack: Settings, unique: Unique, topic: str):
     campaign = unique("c")
     some = jobs(campaign, 4)
-    grey = samples.inspection(blank__luma_std=0.5)
-    write(
-        stack, IMAGES_INSPECTED,
-        [ImageInspected(event_id=event_id(j.job_id, "t"), at_ms=1, request=samples.routed(j),
-                        rendering=samples.rendering(), inspection=grey if n else samples.inspection())
-         for n, j in enumerate(some)],
-    )  # fmt: skip
-    rejected = planned(stack, campaign, topic=IMAGES_INSPECTED, where=f"campaign='{campaign}' and verdict=rejected")
-    assert {*rejected.chosen} == {j.job_id for j in some[1:]}
-    send(stack, PROMPTS, [(j.job_id, CODEC.encode(samples.submitted(j))) for j in some])
-    assert planned(stack, campaign, topic=PROMPTS).plan.jobs == 4
-    assert planned(stack, campaign, topic=REPLAY).plan.jobs == 0
+    send(stack, topic, [(j.job_id, CODEC.encode(WRITTEN[topic](j))) for j in [*some, some[0]]])
+    options = (topic, "--from-offset", "0", "--where", f"campaign='{campaign}'", "--rate", "900/s")
+    done = told(call(stack, *options, "--why", "again", "--who", "ann", "--yes", "--json"))
+    assert (done["state"], done["sent"], done["skipped"], done["plan"]["matched"]) == ("completed", 4, 1, 5)
+    made = requests(stack, done["replay_id"])
+    assert Counter(r.job.job_id for r in made) == once(some)
+    there, which = places(stack, topic), 0 if topic == PROMPTS else -1  # sanity keeps the first prompt under a key
+    assert {r.job.job_id: r.origin for r in made} == {j.job_id: there[j.job_id][which] for j in some}
+    assert len(there[some[0].job_id]) == 2
+    assert {(r.who, r.why, r.count) for r in made} == {("ann", "again", 1)}
+
+
+def test_offsets_a_partition_and_a_lane_say_exactly_what_is_replayed(stack: Settings, unique: Unique):
+    campaign = unique("c")
+    some = jobs(campaign, 16, lane=Lane.EXPLORATORY)
+    begin = filled_evenly(stack, IMAGES_INSPECTED, some, 4)
+    span = (IMAGES_INSPECTED, "--from-offset", str(begin + 1), "--to-offset", str(begin + 3))
+    dry = told(call(stack, *span, "--dry-run", "--json"))["plan"]
+    assert (dry["jobs"], dry["records"], dry["by_lane"]) == (8, 8, {"exploratory": 8})
+    one = (*span, "--partition", "2", "--lane", "critical")
+    done = told(call(stack, *one, "--rate", "900/s", "--why", "x", "--yes", "--json"))
+    assert (done["state"], done["sent"], done["plan"]["by_lane"]) == ("completed", 2, {"critical": 2})
+    made = requests(stack, done["replay_id"])
+    assert {r.job.job_id: r.origin for r in made} == {
+        some[8 + n].job_id: Origin(topic=IMAGES_INSPECTED, partition=2, offset=begin + n) for n in (1, 2)
+    }
+    routed = [on_replay(r, samples.ruleset(), 1) for r in made]
+    assert {(e.request.lane, e.request.job.lane) for e in routed if isinstance(e, RenderRequested)} == {
+        (Lane.CRITICAL, Lane.EXPLORATORY)
+    }
+    assert len(routed) == len(made) == 2
+
+
+def test_the_plan_says_what_it_costs_and_how_long_it_takes(stack: Settings, unique: Unique):
+    """One render each at what the profiles expect, whichever way they are priced."""
+    campaign = unique("c")
+    painted, lettered = jobs(f"{campaign}/a", 3, engine="sd3.5-large"), jobs(f"{campaign}/b", 5, engine="ideogram-v1")
+    write(stack, IMAGES_GENERATED, [generated(j) for j in (*painted, *lettered)])
+    of_image, of_second = (samples.ruleset().engines[n] for n in ("ideogram-v1", "sd3.5-large"))
+    assert of_image.price_per_image_usd > 0 == of_image.price_per_second_usd
+    assert of_second.price_per_second_usd > 0 == of_second.price_per_image_usd
+    cost_usd = 5 * of_image.price_per_image_usd + 3 * of_second.price_per_second_usd * of_second.expected_s
+    where = ("--where", f"campaign='{campaign}/a' or campaign='{campaign}/b'")
+    options = (IMAGES_GENERATED, *where, "--rate", "4/s", "--dry-run")
+    plan = told(call(stack, *options, "--json"))["plan"]
+    assert (plan["cost_usd"], plan["send_s"]) == (round(cost_usd, 4), 2.0)
+    assert plan["engine_s"] == {"ideogram-v1": 5 * of_image.expected_s, "sd3.5-large": 3 * of_second.expected_s}
+    shown = call(stack, *options).stdout
+    assert (
+        f"about {cost_usd:.2f} US dollars for one render each; sending takes 2.0 s at 4/s, rendering one after the "
+        f"other: ideogram-v1 {5 * of_image.expected_s / 60:.1f} min, sd3.5-large {3 * of_second.expected_s:.1f} s"
+    ) in " ".join(shown.split())
+
+
+def test_conditions_hold_of_verdicts_and_dead_letters_give_the_record_in_them(stack: Settings, unique: Unique):
+    campaign = unique("c")
+    some = jobs(campaign, 4)
+    write(stack, IMAGES_INSPECTED, [inspected(some[0]), *(inspected(j, blank__luma_std=0.5) for j in some[1:])])
+    refused = planned(stack, campaign, topic=IMAGES_INSPECTED, where=f"campaign='{campaign}' and verdict=rejected")
+    assert {*refused.chosen} == {j.job_id for j in some[1:]}
 
     letters = [
         dead_letter(
