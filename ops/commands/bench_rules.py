@@ -30,6 +30,11 @@ def rules_command(
             f"{seen.rate:g} jobs a second: the last record by the old rules came {seen.last_old_s:.2f} s after the"
             f" command was given ({stages}); the command took {seen.command_s:.2f} s; at most {seen.limit_s:g} s"
         )
+        applied = ", ".join(f"{name} {s:.2f} s" for name, s in seen.applied_s.items())
+        out().print(
+            f"each stage decided by the new rules alone after ({applied}), counted from the activation on its topic;"
+            f" at most {seen.applied_limit_s:g} s"
+        )
         out().print(
             f"records by the old rules {seen.records[0]}, by the new ones {seen.records[1]}, by others {seen.others};"
             f" jobs lost {seen.lost}, twice {seen.twice}"

@@ -40,6 +40,11 @@ def test_a_rollback_under_load_loses_nothing_and_ends_the_old_rules() -> None:
     assert 0 <= seen["last_old_s"] == max(seen["by_stage"].values()) < AT_LAST_S
     assert seen["last_old_s"] < seen["last_new_s"]
     assert seen["command_s"] > 0
+    # Of the activation alone: how soon is for a quiet machine to say, but not before it, nor after the last old record.
+    assert set(seen["applied_s"]) == {"sanity", "validation"}
+    for stage, applied in seen["applied_s"].items():
+        assert 0 <= applied <= max(seen["by_stage"][stage], seen["last_new_s"])
+    assert (seen["limit_s"], seen["applied_limit_s"]) == (3.0, 2.0)
 
 
 def test_what_if_counts_every_prompt_once() -> None:
