@@ -179,6 +179,7 @@ class Runner:
             return now
         if done.stopped:
             return self._step(now, RecoveryStep.STOPPED, done.stopped, delivered)
+        self.told(f"{delivered['delivered']} delivered")  # with the last lot, after which no guard is asked
         return self._step(now, RecoveryStep.COMPLETED, "", {**self._before_after(), **delivered})
 
     def _before_after(self) -> dict[str, float]:

@@ -77,7 +77,8 @@ BAD = 6
 SOUND = {"heron": 3, "owl": 2, "tern": 2}
 SPOILED = ("heron", "egret", "wren", "dunlin", "plover", "knot")
 """A batch for each test. What is spoiled in one comes out sound with the new seed that a replay of its name gives."""
-SAFE = ("--engine-safe", "simulator", "--sampling", "safe")
+SAFE = ("--engine-safe", "typeset", "--sampling", "safe")
+"""Another engine than the one that failed, and one that is real everywhere."""
 TERMS = ("--lot", "2", "--pause", "1s", "--guard", "touch-up-rate<=5%", "--why", "it repaired nothing")
 PAUSE_S = 7.5
 """Between the lots of a release that a test stands in for: no other wait is as long."""
@@ -190,6 +191,17 @@ def facts(stack: Stack, *words: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
+def plain(said: str) -> list[str]:
+    """Lines of what was printed, with single spaces and without the lines of tables."""
+    return [" ".join(line.replace("│", " ").split()) for line in said.splitlines()]
+
+
+def in_order(said: str, *lines: str) -> bool:
+    """Whether these lines were printed, each after the one before."""
+    left = iter(plain(said))
+    return all(line in left for line in lines)
+
+
 def asked(campaign: str, *, rate: float) -> Asked:
     """The careful form, as `recover` takes it: the safe preset, new seeds, under a hold."""
     return Asked(
@@ -216,19 +228,34 @@ def test_a_failed_batch_comes_back_once_and_in_lots(stack: Stack) -> None:
     wanted = ("--from", "-1h", "--mode", "corrupt-bytes", "--where", "campaign=heron", *SAFE, "--id", "heron")
     words = (*wanted, "--bar", "accept-rate>=90%", *TERMS)
     dry = facts(stack, "recover", *words, "--dry-run")["plan"]
-    assert (dry["assets"], dry["new_seeds"]) == (BAD, True)
+    assert (dry["assets"], dry["engine"], dry["new_seeds"]) == (BAD, "typeset", True)
     nobody = call(stack, "recover", *words)
     assert (nobody.returncode, "nobody agreed" in nobody.stderr) == (2, True)
     assert steps(stack, "heron") == []
 
-    done = facts(stack, "recover", *words, "--yes")
+    carried = call(stack, "recover", *words, "--yes", "--json")
+    assert carried.returncode == 0, carried.stdout + carried.stderr
+    done = json.loads(carried.stdout)
     numbers = done["numbers"]
     assert (done["step"], numbers["delivered"]) == ("completed", BAD)
     assert (numbers["before_accepted"], numbers["after_accepted"]) == (0, BAD)
     # The same engine with the same seeds would have spoiled every first render once more.
     assert (numbers["before_artifact_rate"], numbers["after_artifact_rate"]) == (1, 0)
     assert steps(stack, "heron") == ["tagged", "replaying", "validating", "releasing", "completed"]
+    assert in_order(
+        carried.stderr,
+        "replaying: it repaired nothing", f"0 of {BAD} jobs requested", f"{BAD} of {BAD} jobs requested",
+        "validating", f"{BAD} of {BAD} runs judged, {BAD} accepted",
+        "releasing: every bar is cleared", *(f"{n} delivered" for n in (0, 2, 4, BAD)), "completed",
+    )  # fmt: skip
+    shown = call(stack, "recover", "status", "heron").stdout
+    assert in_order(shown, "heron: completed", "figure before after", f"{BAD} delivered, 0 kept by other holds")
+    assert {"accepted 0 6", "artifact rate 1 0", "runs 6 6"} <= set(plain(shown))
     assert delivered(stack, "heron") == held(stack, "heron") == once(bad)
+    assert {
+        (e.request.engine, e.rendering.backend, e.request.sampling.preset)
+        for e in of(stack, HELD, AssetHeld) if e.request.replay_id == "heron"
+    } == {("typeset", "typeset", Preset.SAFE)}  # fmt: skip
     assert {e.approved_by.partition(" ")[0] for e in of(stack, DESIGN_QUEUE, AssetApproved) if e.request.replay_id} == {
         "release"
     }
@@ -244,8 +271,13 @@ def test_a_batch_that_does_not_clear_the_bar_stays_held(stack: Stack) -> None:
     stopped = call(stack, "recover", *words, "--sampling", "standard", "--same-seeds", *TERMS, "--yes")
     assert (stopped.returncode, "artifact-rate<=0% is asked" in stopped.stdout) == (1, True), stopped.stderr
     assert (delivered(stack, "egret"), held(stack, "egret")) == ({}, once(bad))
+    taken = steps(stack, "egret")
+    nobody = call(stack, "recover", "resume", "egret")
+    assert (nobody.returncode, "nobody agreed" in nobody.stderr) == (2, True)
+    assert steps(stack, "egret") == taken == ["tagged", "replaying", "validating", "stopped"]
     again = call(stack, "recover", "resume", "egret", "--yes", "--json")
     assert (again.returncode, json.loads(again.stdout)["step"]) == (1, "stopped")
+    assert steps(stack, "egret") == [*taken, *taken[1:]]
     assert held(stack, "egret") == once(bad)
     assert call(stack, "recover", "cancel", "egret", "--why", "delivered as it is").returncode == 0
     listed = {r["recovery_id"]: r["step"] for r in json.loads(call(stack, "recover", "list", "--json").stdout)}
@@ -435,6 +467,25 @@ def test_what_retention_took_is_replayed_from_the_ledger_and_the_manifests(stack
         assert causes == {IMAGES_GENERATED if source == "audit" else None}
 
 
+def cause_is_told(stack: Stack, job_id: str, replay_id: str, *, who: str, why: str) -> None:
+    """The story of a job says of which of its records a replay was, who asked and why, from request to verdict."""
+    told = facts(stack, "audit", "trace", job_id)["steps"]
+    (of_old,) = (s for s in told if s["topic"] == TOPIC and s["replay_id"] is None)
+    origin = {name: of_old[name] for name in ("topic", "partition", "offset")}
+    place = f"{TOPIC}/{origin['partition']}@{origin['offset']}"
+    request, *attempt = (s for s in told if s["replay_id"] == replay_id)
+    assert request["record"] == "ReplayRequested"
+    assert {name: request["facts"][name] for name in ("who", "why", "count", "origin")} == {
+        "who": who, "why": why, "count": 1, "origin": place,
+    }  # fmt: skip
+    assert [s["event"]["request"]["replayed"] for s in attempt] == [
+        {"origin": origin, "who": who, "why": why, "count": 1}
+    ] * len(attempt)
+    assert {s["record"] for s in attempt} == {"RenderRequested", "ImageGenerated", "ImageInspected", "AssetHeld"}
+    story = call(stack, "audit", "trace", job_id).stdout
+    assert in_order(story, f"└── replay {replay_id}", f"├── who {who}", f"├── why {why}", f"└── origin {place}"), story
+
+
 def shortly(seconds: float) -> bool:
     """Waits as asked, and between lots less."""
     return threading.Event().wait(min(seconds, 0.2))
@@ -468,6 +519,8 @@ def test_a_replay_that_is_killed_goes_on_through_every_stage_under_its_hold(stac
             assert (cause.who, cause.why, cause.count) == ("ann", "too hasty", 1)
             assert cause.origin is not None
             assert cause.origin.topic == TOPIC
+    for job_id in bad:
+        cause_is_told(stack, job_id, "wren", who="ann", why="too hasty")
     assert facts(stack, "hold", "release", "wren")["delivered"] == BAD
     assert delivered(stack, "wren") == once(bad)
 
