@@ -57,6 +57,7 @@ from tests.unit.rules.samples import (
 )
 
 POSTER = job("a poster “FRESH COFFEE”")
+OTHER = load_ruleset(changed("verdict.yml", "cast_max: 45", "cast_max: 44"))
 GOOD, BAD = inspection(read("FRESH COFFEE")), inspection(read("FRXSH COFFEE"))
 
 
@@ -352,3 +353,40 @@ def test_the_engine_of_one_profile_serves_another_that_only_asks_for_other_value
     profile = next(iter(ruleset().engines.values()))
     assert profile.built_like(replace(profile, standard=profile.safe, steps=(1, 2), guidance=(0.0, 1.0)))
     assert not profile.built_like(replace(profile, model="another"))
+
+
+ROUTED = routed(POSTER)
+DOUBT = inspection(read("FRESH COFFE"), read("FRESH COFFEE", reader="second"))
+SHADOW = Assignment(rollout_id="r", arm=Arm.CANDIDATE, shadow=True)
+
+
+@pytest.mark.parametrize(
+    ("request_", "seen", "holds", "becomes"),
+    [
+        (ROUTED, GOOD, {}, AssetApproved),
+        (ROUTED, GOOD, {"a": hold(HoldScope.TAG, "text")}, AssetHeld),
+        (ROUTED, BAD, {}, AssetRejected),
+        (ROUTED, DOUBT, {}, ReviewRequested),
+        (replace(ROUTED, attempt=3), BAD, {}, ReviewRequested),  # no repair is left
+        (replace(ROUTED, assignment=SHADOW), BAD, {}, AssetHeld),
+    ],
+)
+def test_a_judgement_names_the_ruleset_that_made_it_and_the_attempt_the_one_that_routed_it(
+    request_: RenderRequest, seen: Inspection, holds: dict[str, HoldChanged], becomes: type
+) -> None:
+    event = on_inspected(inspected(request_, seen), OTHER, holds, 4_000)
+    assert type(event) is becomes
+    assert (event.judgement.ruleset_id, event.request.ruleset_id) == (OTHER.id, ruleset().id)
+
+
+def test_a_repair_and_a_replay_name_the_ruleset_that_routes_them() -> None:
+    rejected = outcome(inspected(ROUTED, BAD))
+    assert isinstance(rejected, AssetRejected)
+    again = on_rejected(rejected, OTHER, 5_000).request
+    assert (rejected.request.ruleset_id, again.ruleset_id) == (ruleset().id, OTHER.id)
+    afresh = on_replay(replay(), OTHER, 9)
+    assert isinstance(afresh, RenderRequested)
+    assert afresh.request.ruleset_id == OTHER.id
+    refused = on_replay(replay(engine="none"), OTHER, 9)
+    assert isinstance(refused, PromptRefused)
+    assert refused.ruleset_id == OTHER.id
