@@ -31,7 +31,8 @@ class Group:
     """Attempts of one engine, ruleset, lane or tag; `kind` all is every one. Times in ms, cost in US dollars.
 
     damaged: rendered images whose last verdict names a certain defect. accepted: attempts that were delivered.
-    touch_minutes: hand work on these, reported in the window. gpu_ms, gpu_images: on CUDA devices.
+    touch_minutes: hand work on these, reported in the window. reviews: asked for in it. gpu_ms, gpu_images: on CUDA
+    devices.
     """
 
     kind: str
@@ -47,12 +48,18 @@ class Group:
     gpu_images: int
     cost_usd: float
     touch_minutes: float
+    reviews: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTime:
-    """How long a stage took, waiting included; `whole` is from submission or replay to the first end."""
+    """How long a stage took in one group, waiting included; `whole` is from submission or replay to the first end.
 
+    A whole run counts for the engine, ruleset, lane and tags of its first attempt.
+    """
+
+    kind: str
+    name: str
     stage: str
     records: int
     p50_ms: int
@@ -101,7 +108,7 @@ def groups(conn: psycopg.Connection, window: Window) -> tuple[Group, ...]:
 
 
 def stages(conn: psycopg.Connection, window: Window) -> tuple[StageTime, ...]:
-    """Times of each stage that did something."""
+    """Times of each stage that did something: over all first, then by engine, lane, ruleset and tag; 4,000 at most."""
     return _many(conn, StageTime, statement("window_stages"), window)
 
 

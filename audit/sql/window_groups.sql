@@ -1,6 +1,14 @@
 -- Attempts asked for in a window, twins left out: over all, by engine, ruleset and lane, and by each of their tags.
 WITH seen AS (
-    SELECT a.*, judged.record, judged.text_score, judged.damaged, judged.asset_sha256 AS judged_sha256
+    SELECT
+        a.*, judged.record, judged.text_score, judged.damaged, judged.asset_sha256 AS judged_sha256,
+        (
+            SELECT count(*)
+            FROM verdicts AS v
+            WHERE
+                v.job_id = a.job_id AND v.replay_id = a.replay_id AND v.attempt = a.attempt
+                AND v.record = 'ReviewRequested' AND v.at_ms >= %(from_ms)s AND v.at_ms < %(to_ms)s
+        ) AS reviews
     FROM attempts AS a
     LEFT JOIN LATERAL (
         SELECT
@@ -25,7 +33,8 @@ SELECT
     COALESCE(sum(s.engine_ms) FILTER (WHERE s.device LIKE 'cuda%%'), 0) AS gpu_ms,
     count(*) FILTER (WHERE s.outcome = 'rendered' AND s.device LIKE 'cuda%%') AS gpu_images,
     COALESCE(sum(s.cost_usd), 0) AS cost_usd,
-    COALESCE(sum(hands.minutes) FILTER (WHERE s.record = 'AssetApproved'), 0) AS touch_minutes
+    COALESCE(sum(hands.minutes) FILTER (WHERE s.record = 'AssetApproved'), 0) AS touch_minutes,
+    sum(s.reviews)::bigint AS reviews
 FROM seen AS s
 LEFT JOIN LATERAL (
     SELECT sum(t.minutes) AS minutes

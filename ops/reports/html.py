@@ -21,6 +21,7 @@ from ops.reports.window import (
     Side,
     group_columns,
     shown_time,
+    time_columns,
     whole_lines,
 )
 
@@ -34,7 +35,8 @@ HEADLINES: Final[Mapping[str, str]] = {
 NOTE: Final = (
     "Artifact rate: rendered images whose last verdict names a certain defect; its interval is Wilson's, at 95 %. Twins"
     " of paired jobs are left out. Manual-touch hours are what designers reported, and the minutes set for each review."
-    " End to end is from submission, or from the request of a replay, to the first end."
+    " End to end is from submission, or from the request of a replay, to the first end; it counts for the engine,"
+    " ruleset, lane and tags of the first attempt. Each stage's time holds the wait for it."
 )
 
 
@@ -55,6 +57,7 @@ def page(now: Side, before: Side | None) -> str:
         groups=Markup(report_plots.groups(now, before)),  # noqa: S704
         fewest=FEWEST,
         table=_table(*group_columns(now, before)),
+        times=_table(*time_columns(now, before)),
         operations=_table(("when", "what", "which", "step", "who", "why"), _operations(now.operations)),
         more=max(0, len(now.operations) - MOST_OPERATIONS),
         note=NOTE,

@@ -18,11 +18,16 @@ from schemas.errors import BadConfig
 MS_PER_HOUR: Final = 3_600_000.0
 WEEK_MS: Final = 7 * 24 * MS_PER_HOUR
 KEY_COLUMNS: Final = 3
+NOTHING: Final = frozenset({"–", "0.00"})
 PARTS: Final = 28
 """Points of the course: four a day for a week."""
 SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
 UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 BEFORE: Final = "-before"
+ALL: Final = "all"
+"""The kind of the one group that holds every attempt."""
+STAGES: Final = ("render", "inspect", "validate")
+END_TO_END: Final = "whole"
 ARTIFACTS: Final = "Artifact rate (95 %)"
 ENGINE_HOUR: Final = "Images per engine-hour"
 WHOLE: Final = "p50 / p95, end to end"
@@ -45,8 +50,16 @@ class Side:
     @property
     def manual_hours_per_week(self) -> float:
         """Hand work reported, and the minutes of each review, scaled to a week."""
-        hours = (self.hands.touch_minutes + self.hands.reviews * self.review_minutes) / 60
+        return self.hours_per_week(self.hands)
+
+    def hours_per_week(self, of: windows.Hands | Group) -> float:
+        """The same of what belongs to a group."""
+        hours = (of.touch_minutes + of.reviews * self.review_minutes) / 60
         return hours * WEEK_MS / (self.window.to_ms - self.window.from_ms)
+
+    def times(self, kind: str = ALL, name: str = "") -> Mapping[str, StageTime]:
+        """By stage, of one group: those that did something."""
+        return {s.stage: s for s in self.stages if (s.kind, s.name) == (kind, name)}
 
     def facts(self) -> dict[str, Any]:
         """For programs."""
@@ -54,12 +67,25 @@ class Side:
             "from": shown_time(self.window.from_ms),
             "to": shown_time(self.window.to_ms),
             **asdict(self.window),
-            "groups": [{"kind": g.kind, "name": g.name, **figures(g)} for g in self.groups],
-            "stages": [asdict(s) for s in self.stages],
+            "groups": [
+                {
+                    "kind": g.kind,
+                    "name": g.name,
+                    **figures(g),
+                    "manual_hours_per_week": self.hours_per_week(g),
+                    "stages": _facts(self.times(g.kind, g.name)),
+                }
+                for g in self.groups
+            ],
+            "stages": _facts(self.times()),
             "manual": {**asdict(self.hands), "hours_per_week": self.manual_hours_per_week},
             "course": [asdict(p) for p in self.course],
             "operations": [asdict(o) for o in self.operations],
         }
+
+
+def _facts(times: Mapping[str, StageTime]) -> list[dict[str, Any]]:
+    return [{"stage": t.stage, "records": t.records, "p50_ms": t.p50_ms, "p95_ms": t.p95_ms} for t in times.values()]
 
 
 def look(conn: psycopg.Connection, window: Window, *, review_minutes: float) -> Side:
@@ -91,6 +117,7 @@ def figures(group: Group) -> dict[str, Any]:
         "images_per_engine_hour": _per(group.rendered, group.engine_ms / MS_PER_HOUR),
         "text_score": group.text_score,
         "touch_minutes": group.touch_minutes,
+        "reviews": group.reviews,
         "cost_usd": group.cost_usd,
         "cost_per_accepted_usd": _per(group.cost_usd, group.accepted),
     }
@@ -147,15 +174,15 @@ def whole_lines(now: Side, before: Side | None) -> list[Line]:
 
 def _whole(side: Side) -> dict[str, str]:
     found = figures(side.groups[0]) if side.groups else {}
-    times = {s.stage: f"{s.p50_ms / 1000:.2f} / {s.p95_ms / 1000:.2f} s" for s in side.stages}
+    times = side.times()
     return {
         "Images rendered": str(found.get("rendered", 0)),
         "Accepted": str(found.get("accepted", 0)),
         ARTIFACTS: rate(found),
         "Images per GPU-hour": number(found.get("images_per_gpu_hour"), ",.0f"),
         ENGINE_HOUR: number(found.get("images_per_engine_hour"), ",.0f"),
-        **{f"p50 / p95, {s}": times.get(s, "–") for s in ("render", "inspect", "validate")},
-        WHOLE: times.get("whole", "–"),
+        **{f"p50 / p95, {s}": quantiles(times.get(s), " s") for s in STAGES},
+        WHOLE: quantiles(times.get(END_TO_END), " s"),
         "Text score": number(found.get("text_score"), ".3f"),
         HANDS: f"{side.manual_hours_per_week:.2f}",
         COST: dollars(found.get("cost_per_accepted_usd")),
@@ -168,23 +195,58 @@ def group_columns(now: Side, before: Side | None) -> tuple[Sequence[str], list[S
 
     A leading `>` aligns a column right. Columns that say nothing are left out: so a terminal has room for the others.
     """
-    heads = ("by", "name", ">images", ">before", ">artifacts", ">images/h", ">text", ">touch min", ">$/accepted")
+    heads = (
+        "by", "name", ">images", ">before", ">artifacts", ">p95 s", ">images/h", ">text", ">hands h/week", ">$/accepted",
+    )  # fmt: skip
     former: Mapping[tuple[str, str], Group] = {(g.kind, g.name): g for g in before.groups} if before else {}
     rows: list[Sequence[str]] = []
     for group in now.groups:
-        if group.kind == "all":
+        if group.kind == ALL:
             continue
         found, old = figures(group), former.get((group.kind, group.name))
+        whole = now.times(group.kind, group.name).get(END_TO_END)
         rows.append(
             (
-                group.kind, group.name[:12] if group.kind == "ruleset" else group.name, f"{group.rendered:,}",
+                *_named(group), f"{group.rendered:,}",
                 "–" if old is None else rate(figures(old)), rate(found),
+                "–" if whole is None else f"{whole.p95_ms / 1000:.2f}",
                 number(found["images_per_engine_hour"], ",.0f"), number(found["text_score"], ".3f"),
-                f"{group.touch_minutes:.0f}", number(found["cost_per_accepted_usd"], ".4f"),
+                f"{now.hours_per_week(group):.2f}", number(found["cost_per_accepted_usd"], ".4f"),
             )
         )  # fmt: skip
-    kept = [n for n in range(len(heads)) if n < KEY_COLUMNS or any(row[n] not in {"–", "0"} for row in rows)]
+    return _telling(heads, rows, KEY_COLUMNS)
+
+
+def time_columns(now: Side, before: Side | None) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Heads and rows of each engine, lane, ruleset and tag: p50 and p95 of each stage, in seconds, as above."""
+    heads = ("by", "name", *(f">{s}" for s in STAGES), ">end to end, before", ">end to end")
+    rows: list[Sequence[str]] = []
+    for group in now.groups:
+        if group.kind == ALL:
+            continue
+        key = (group.kind, group.name)
+        times = now.times(*key)
+        former = None if before is None else before.times(*key).get(END_TO_END)
+        stages = (*(times.get(s) for s in STAGES), former, times.get(END_TO_END))
+        rows.append((*_named(group), *(quantiles(t) for t in stages)))
+    return _telling(heads, rows, 2)
+
+
+def _named(group: Group) -> tuple[str, str]:
+    return group.kind, group.name[:12] if group.kind == "ruleset" else group.name
+
+
+def _telling(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], keys: int
+) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """The first columns, and of the others those in which any row says something."""
+    kept = [n for n in range(len(heads)) if n < keys or any(row[n] not in NOTHING for row in rows)]
     return tuple(heads[n] for n in kept), [tuple(row[n] for n in kept) for row in rows]
+
+
+def quantiles(time: StageTime | None, unit: str = "") -> str:
+    """Median and 95th percentile, in seconds."""
+    return "–" if time is None else f"{time.p50_ms / 1000:.2f} / {time.p95_ms / 1000:.2f}{unit}"
 
 
 def rate(found: Mapping[str, Any]) -> str:

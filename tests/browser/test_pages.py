@@ -79,6 +79,7 @@ def a_side(damaged: int, *, of: int = 40) -> Side:
         return Group(
             kind=kind, name=name, attempts=of + 2, rendered=of, failed=2, damaged=damaged, accepted=of - damaged,
             text_score=0.97, engine_ms=90_000, gpu_ms=0, gpu_images=0, cost_usd=1.2, touch_minutes=0,
+            reviews=0,
         )  # fmt: skip
 
     return Side(
@@ -93,7 +94,10 @@ def a_side(damaged: int, *, of: int = 40) -> Side:
                 ("ruleset", "ab" * 32),
             )
         ),
-        stages=(StageTime(stage="whole", records=of, p50_ms=1_500, p95_ms=9_250),),
+        stages=(
+            StageTime(kind="all", name="", stage="whole", records=of, p50_ms=1_500, p95_ms=9_250),
+            StageTime(kind="lane", name="critical", stage="whole", records=of, p50_ms=1_250, p95_ms=8_750),
+        ),
         course=tuple(Part(part=n, rendered=of // 4, damaged=damaged // 4) for n in (0, 1, 2, 20)),
         hands=Hands(touch_ups=2, touch_minutes=30, reviews=1, recalls=0),
         operations=(
@@ -138,7 +142,10 @@ def test_a_report(browser: Browser, tmp_path: Path, width: int, scheme: ColorSch
     seen = show(browser, tmp_path, report_html.page(a_side(8), a_side(16)), width=width, scheme=scheme)
     page = alone(seen)
     words = seen.words()
-    for fact in ("20.0%", "10.5% to 34.8%", "40.0%", "1.50 / 9.25 s", "sd3.5-large", "holds tag text", "Before"):
+    for fact in (
+        *("20.0%", "10.5% to 34.8%", "40.0%", "1.50 / 9.25 s", "sd3.5-large", "holds tag text", "Before"),
+        *("critical", XSS, "ab" * 6, "Seconds by stage, p50 / p95", "1.25 / 8.75"),
+    ):
         assert fact in words
     plots = page.locator("svg.plot")
     assert plots.count() == 2
