@@ -223,6 +223,12 @@ def started(
 
 def moved(was: RolloutChanged, state: RolloutState, *, who: str, reason: str, at_ms: int) -> RolloutChanged:
     """The step to another state by hand: paused, running again, aborted. Raises BadConfig where it may not follow."""
+    if not under_way(was.state):
+        how = was.state.value.replace("_", " ")
+        raise BadConfig(
+            f"roll-out {was.rollout_id} has ended: {how} by {was.who}, {was.reason}",
+            mend="presscheck rollout start CANDIDATE begins another",
+        )
     if state is was.state or state not in NEXT[was.state]:
         raise BadConfig(f"roll-out {was.rollout_id} is {was.state.value}: it cannot become {state.value}")
     return _step(was, state, was.stage, who=who, reason=reason, numbers=was.numbers, at_ms=at_ms)

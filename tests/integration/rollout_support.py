@@ -122,11 +122,12 @@ class Pipeline:
         if answers:
             send(self.settings, IMAGES_INSPECTED, answers)
 
-    def let_go(self) -> None:
-        """Render and inspect what hung."""
-        answers = [(e.request.job.job_id, CODEC.encode(self._inspected(e))) for e in self.hanging]
-        self.hanging.clear()
+    def let_go(self, most: int | None = None) -> list[str]:
+        """Render and inspect what hung, the first of it or all; the jobs."""
+        going, self.hanging[:] = self.hanging[:most], self.hanging[most:] if most is not None else []
+        answers = [(e.request.job.job_id, CODEC.encode(self._inspected(e))) for e in going]
         send(self.settings, IMAGES_INSPECTED, answers)
+        return [job_id for job_id, _ in answers]
 
     def _inspected(self, event: RenderRequested) -> ImageInspected:
         bad = event.request.attempt == 0 and self.spoilt(event.request)
@@ -207,10 +208,10 @@ class Pipeline:
         return read_topic(self.settings).active_id
 
     @contextmanager
-    def controller(self) -> Generator[StageProcess]:
-        """The process that decides; killed at the end, so that nothing depends on a clean end."""
+    def controller(self, name: str = "rollouts") -> Generator[StageProcess]:
+        """The process that decides; killed at the end, so that nothing depends on a clean end. `name`: of its log."""
         process = StageProcess(
-            "ops", ("run", "rollouts", "--state", str(self.settings.state_dir)), self.folder / "rollouts.log"
+            "ops", ("run", "rollouts", "--state", str(self.settings.state_dir)), self.folder / f"{name}.log"
         )
         process.start()
         try:

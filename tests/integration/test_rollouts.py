@@ -26,14 +26,17 @@ from rules.rollout import POSITION, USUAL_GUARDS, assign, current
 from rules.rollout_decision import decide
 from rules.ruleset import load_ruleset
 from schemas.catalogue import DESIGN_QUEUE, HELD
-from schemas.events import Arm, AssetHeld, RenderRequest, RolloutState
+from schemas.events import Arm, AssetApproved, AssetHeld, AssetRejected, RenderRequest, RolloutState
 from tests.integration.rollout_support import WITHIN_S, Pipeline, is_shadow, now_ms, spoils, stages
+from tests.integration.streams_support import StageProcess
 from tests.unit.rules import samples
 from tests.waiting import until
 
 STABLE = samples.ruleset()
 CANDIDATE = load_ruleset(samples.changed("verdict.yml", "cast_max: 45", "cast_max: 44"))
 FEW = ("--min-jobs", "30", "--yes")
+DECIDES = "deciding roll-outs"
+"""Said by a controller that has the lease."""
 LOOSE = ("--guard", "artifact-rate:+2pp", "--guard", "corrupt-bytes:1%", "--guard", "p95:+900%")
 """The usual guards, but for a latency that a busy machine does not make lean: in both arms it is the machine's."""
 
@@ -154,16 +157,31 @@ def test_an_equal_candidate_comes_through_all_stages_and_decides_then(flow: Pipe
     assert all(r.assignment and r.assignment.arm is arms[r.job.job_id] for r in repaired)
 
 
-def test_a_killed_controller_goes_on_with_the_same_numbers(flow: Pipeline) -> None:
+def _steps(controller: StageProcess) -> int:
+    """Steps that a controller says it wrote since its last start."""
+    return controller.log.read_text(encoding="utf-8").count('"a step of a roll-out"')
+
+
+def test_of_two_controllers_one_decides_and_when_it_is_killed_the_other_with_the_same_numbers(flow: Pipeline) -> None:
     publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
     flow.spoilt = spoils({STABLE.id: 0.05, CANDIDATE.id: 0.05})
-    flow.command("start", CANDIDATE.id, "--name", "killed", "--stages", "40,70,100", "--paired", "20%", *LOOSE, *FEW)
-    with flow.controller() as controller:
+    with flow.controller("first") as first, flow.controller("second") as second:
+        both = (first, second)
+        until("one decides", lambda: any(c.said(DECIDES) for c in both), WITHIN_S)
+        holder, other = both if first.said(DECIDES) else both[::-1]
+        until("the other waits", lambda: other.said("holds the lease; waiting"), WITHIN_S)
+        flow.command(
+            "start", CANDIDATE.id, "--name", "killed", "--stages", "40,70,100", "--paired", "20%", *LOOSE, *FEW
+        )
         flow.until("the second stage", lambda: flow.rollout("killed").stage == 1)
-        controller.kill()
-        flow.until("more verdicts come", lambda: _stored(flow, "killed") > 150)
-        controller.start()
+        assert not other.said(DECIDES)
+        holder.kill()
+        decided = _steps(holder)
+        holder.start()
         ended = flow.until_over("killed")
+        until("it says so", lambda: decided + _steps(first) + _steps(second) == 3)
+        assert (decided, _steps(holder), _steps(other)) == (1, 0, 2)
+        assert holder.said("holds the lease; waiting")
     assert ended is RolloutState.COMPLETED
     final = flow.rollout("killed")
     with flow.database() as conn:
@@ -338,6 +356,57 @@ def test_a_paused_one_takes_no_jobs_and_is_watched_all_the_same(flow: Pipeline) 
     assert [s["state"] for s in flow.command("status", "paused", ok=1)["steps"]] == [
         "rolled_back", "paused", "running", "paused", "running",
     ]  # fmt: skip
+
+
+def test_an_aborted_one_leaves_the_jobs_of_its_candidate_to_the_active_rules(flow: Pipeline) -> None:
+    publish(flow.settings, CANDIDATE, who="test", at_ms=now_ms(), activate=False)
+    flow.until_all_ended()
+    given = ("start", CANDIDATE.id, "--name", "hot", "--stages", "50,100")
+    refused = flow.command(*given, "--min-jobs", "30", ok=2)["error"]
+    assert f"no running worker serves {', '.join(sorted(CANDIDATE.engines))}" in refused
+    assert "hot" not in read_rollouts(flow.settings)
+    assert flow.command(*given, *FEW)["unserved_engines"] == sorted(CANDIDATE.engines)
+
+    flow.spoilt = spoils({CANDIDATE.id: 1.0})
+    flow.hangs = lambda request: request.ruleset_id == CANDIDATE.id
+    flow.until("the candidate has jobs", lambda: len(flow.hanging) >= 20)
+    said = flow.command("abort", "--who", "ann", "--why", "too hot", process=True)
+    assert (said["rollout_id"], said["state"], said["percent"]) == ("hot", "aborted", 0)
+    assert (said["who"], said["reason"]) == ("ann", "too hot")
+    again = flow.command("abort", "hot", ok=2, process=True)["error"]
+    assert "roll-out hot has ended: aborted by ann, too hot" in again
+    assert "no roll-out is under way" in flow.command("abort", ok=2)["error"]
+    assert flow.active_id() == STABLE.id
+
+    def untouched() -> bool:
+        """Whether a job that is submitted now takes no part."""
+        flow.submit(1)
+        flow.until("it is routed", lambda: len(flow.ended) + len(flow.hanging) >= flow.submitted, submit=False)
+        return flow.requests[-1].request.assignment is None
+
+    until("sanity knows of it", untouched)
+    job_id, judged_by = "", ""
+    while judged_by != STABLE.id:  # as soon as validation knows of it, too
+        (job_id,) = flow.let_go(1)
+        flow.until("it has its verdict", lambda j=job_id: j in flow.ended, submit=False)
+        rejected = [e for _, e in flow.verdicts if isinstance(e, AssetRejected)]
+        judged_by = next(e.judgement.ruleset_id for e in rejected if e.request.job.job_id == job_id)
+    left = {*flow.let_go(), job_id}
+    assert len(left) >= 5
+
+    def theirs() -> list[AssetRejected | AssetApproved]:
+        judged = [e for _, e in flow.verdicts if isinstance(e, AssetRejected | AssetApproved)]
+        return [e for e in judged if e.request.job.job_id in left]
+
+    flow.until("repairs of all are delivered", lambda: len(theirs()) >= 2 * len(left), submit=False)
+    for kind in (AssetRejected, AssetApproved):
+        assert {e.request.job.job_id for e in theirs() if isinstance(e, kind)} == left
+    assert {e.judgement.ruleset_id for e in theirs()} == {STABLE.id}
+    attempts = [r for r in _requests(flow, "hot") if r.job.job_id in left]
+    assert {(r.attempt, r.ruleset_id) for r in attempts} == {(0, CANDIDATE.id), (1, STABLE.id)}
+    with flow.database() as conn:
+        until("the audit has its end", lambda: store.history(conn, "hot", 1)[0].state == "aborted")
+        assert (store.history(conn, "hot", 1)[0].who, store.history(conn, "hot", 1)[0].reason) == ("ann", "too hot")
 
 
 def test_twins_are_compared_and_never_delivered(flow: Pipeline) -> None:

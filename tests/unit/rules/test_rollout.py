@@ -222,8 +222,8 @@ def test_an_ended_roll_out_goes_nowhere():
     for state in (RolloutState.COMPLETED, RolloutState.ROLLED_BACK, RolloutState.ABORTED):
         assert not NEXT[state]
         for other in RolloutState:
-            with pytest.raises(BadConfig, match="cannot become"):
-                moved(running(state=state), other, who="ann", reason="", at_ms=2)
+            with pytest.raises(BadConfig, match=f"has ended: {state.value.replace('_', ' ')} by ann, enough;"):
+                moved(running(state=state, who="ann", reason="enough"), other, who="bob", reason="", at_ms=2)
     with pytest.raises(BadConfig, match="cannot become"):
         moved(running(), RolloutState.RUNNING, who="ann", reason="", at_ms=2)
 
