@@ -18,10 +18,13 @@ from schemas import ids
 from schemas.catalogue import (
     DESIGN_QUEUE,
     HELD,
+    IMAGES_GENERATED,
+    IMAGES_INSPECTED,
     PROMPTS,
     PROMPTS_REFUSED,
     REVIEW,
     ROLLOUTS,
+    RULESETS,
     TERMINAL_TOPICS,
     render_topic,
     topics_for,
@@ -37,6 +40,7 @@ from schemas.events import (
     RenderRequested,
     ReviewRequested,
     RolloutChanged,
+    RulesetActivated,
 )
 from tests.integration.streams_support import Follower
 from tests.waiting import until
@@ -49,6 +53,8 @@ Run = tuple[str, str]
 STATE_OF: Mapping[str, str] = {
     DESIGN_QUEUE: "approved", PROMPTS_REFUSED: "refused", REVIEW: "review", HELD: "held",
 }  # fmt: skip
+FOLLOWED = (*TERMINAL_TOPICS, IMAGES_GENERATED, IMAGES_INSPECTED, RULESETS, ROLLOUTS)
+"""Beside the engine's own topics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Load:
         self._rate, self._most, self._job = rate, most, job
         engine = [render_topic("simulator", lane) for lane in Lane]
         known = {t.name: t.partitions for t in topics_for(["simulator"])}
-        self._follower = Follower(settings, {t: known[t] for t in (*TERMINAL_TOPICS, ROLLOUTS, *engine)})
+        self._follower = Follower(settings, {t: known[t] for t in (*FOLLOWED, *engine)})
         self._producer = clients.producer(settings)
         self._read, self._over = 0, threading.Event()
         self._thread = threading.Thread(target=self._run, name="steady-load")
@@ -152,6 +158,14 @@ class Load:
     def decided_by(self, ruleset_id: str) -> int:
         """Jobs' own first attempts that a ruleset routed."""
         return sum(e.request.ruleset_id == ruleset_id for _, e in self.requests())
+
+    def activated_ms(self, ruleset_id: str) -> int:
+        """When the newest activation of a ruleset was first on its topic; it is written there again by the next one."""
+        first: dict[str, int] = {}
+        for s in [*self.seen]:
+            if isinstance(s.event, RulesetActivated) and s.event.ruleset_id == ruleset_id:
+                first.setdefault(s.event.event_id, s.at_ms)
+        return [*first.values()][-1]
 
     def step(self, rollout_id: str) -> RolloutChanged | None:
         """The newest step of a roll-out."""

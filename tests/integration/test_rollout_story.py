@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,18 @@ import pytest
 
 from ops.rulesets import publish as rulesets
 from schemas.catalogue import DESIGN_QUEUE, HELD, PROMPTS_REFUSED, REVIEW
-from schemas.events import Arm, AssetApproved, Job, ReviewRequested, RolloutState
+from schemas.events import (
+    Arm,
+    AssetApproved,
+    ImageGenerated,
+    ImageInspected,
+    Job,
+    Outcome,
+    Rendering,
+    RenderRequested,
+    ReviewRequested,
+    RolloutState,
+)
 from tests.chaos.driver import Stack, running
 from tests.integration.steady_load import STATE_OF, Load, Seen, ends, small_job
 from tests.integration.test_whole import seeds
@@ -26,6 +37,10 @@ RATE = 25.0
 MOST_UNDER_WAY = 40
 """So that what is done to the stack is soon seen in its results, on a machine that cannot bear the rate."""
 GUIDANCE = 9.5
+PRICE_USD = 0.01
+"""Of a picture by the other rules; by the first it is its time alone, a tenth of a cent for a second."""
+STAGES, DECIDE = {"sanity", "render", "inspect", "validation"}, {"sanity", "validation"}
+"""All that follow rulesets, and those that decide by the one in force."""
 APPLIED_S = 5.0
 """Stages promise 2 s on a machine that is not busy with tests."""
 WAVE = 20
@@ -55,16 +70,27 @@ def changed(folder: Path, **edits: tuple[str, str]) -> Path:
 
 def bad_candidate(folder: Path) -> Path:
     """A preset that breaks three pictures of four, and no repairs that would hide it."""
+    worse = simulator("standard:", "guidance: 3.5", f"guidance: {GUIDANCE}")
+    return changed(folder, engines=worse, ladder=("max_attempts: 4", "max_attempts: 1"))
+
+
+def other_rules(folder: Path) -> Path:
+    """What render and inspect do by these shows in what they write: a picture has a price, and faces are not sought."""
+    return changed(
+        folder,
+        engines=simulator("price_per_image_usd:", "usd: 0", f"usd: {PRICE_USD}"),
+        verdict=(", outcome, people]", ", outcome]"),
+        **{"failure-modes": ("caught_by: [people]", "caught_by: [outcome]")},
+    )
+
+
+def simulator(line: str, old: str, new: str) -> tuple[str, str]:
+    """The simulator's own profile, and the same with a part of one line replaced."""
     engines = rulesets.IN_CHECKOUT.joinpath("engines.yml").read_text(encoding="utf-8")
     own = engines[engines.index("\n  simulator:\n") :]
-    standard = next(line for line in own.splitlines() if line.strip().startswith("standard:"))
-    before, _, rest = own.partition(standard)
-    worse = before + standard.replace("guidance: 3.5", f"guidance: {GUIDANCE}") + rest
-    return changed(folder, engines=(own, worse), ladder=("max_attempts: 4", "max_attempts: 1"))
-
-
-def at_ms() -> int:
-    return time.time_ns() // 1_000_000
+    (was,) = (found for found in own.splitlines() if found.strip().startswith(line))
+    assert old in was
+    return own, own.replace(was, was.replace(old, new))
 
 
 def runs_in_audit(stack: Stack) -> dict[tuple[str, str], str]:
@@ -90,18 +116,69 @@ def test_a_bad_change_is_taken_back_and_what_it_spoilt_comes_back_once(tmp_path:
 
 def change_rules(stack: Stack, load: Load, folder: Path) -> tuple[str, str]:
     """Other rules are made active and taken back while jobs flow; both ids, the first is that which decides again."""
-    other = changed(folder / "other", verdict=("cast_max: 45", "cast_max: 44"))
+    before = lives(stack)
+    other = other_rules(folder / "other")
     told: dict[str, Any] = json.loads(
         stack.call("rules", "publish", "--config", str(other), "--activate", "--yes", "--json")
     )
     first, second = told["former_id"], told["ruleset_id"]
+
+    def at_work(ruleset_id: str, since_ms: int) -> set[str]:
+        return {w.stage for w in work(load, first, second) if w.ruleset_id == ruleset_id and w.at_ms >= since_ms}
+
     load.until("the other rules decide", lambda: load.decided_by(second) >= WAVE)
+    load.until("every stage works by them", lambda: at_work(second, 0) == STAGES)
     stack.call("rules", "rollback")
-    back_ms, before = at_ms(), load.decided_by(first)
-    load.until("the first rules decide again", lambda: load.decided_by(first) >= before + WAVE)
-    late = [at - back_ms for at, e in load.requests() if e.request.ruleset_id == second]
-    assert max(late) < APPLIED_S * 1000, "the rules that were taken back went on deciding"
+    decided = load.decided_by(first)
+    load.until("the first rules decide again", lambda: load.decided_by(first) >= decided + WAVE)
+    changed_ms, back_ms = load.activated_ms(second), load.activated_ms(first)
+    load.until("every stage works by them again", lambda: at_work(first, back_ms) == STAGES)
+
+    done = work(load, first, second)
+    # In every stage, and on either side of both changes, an attempt is worked on by the rules that its request names.
+    assert {w.named for w in done} == {first, second}
+    assert [w for w in done if w.ruleset_id != w.named] == []
+    soon = {s: min(w.at_ms for w in done if (w.stage, w.named) == (s, second)) - changed_ms for s in STAGES}
+    late = {s: max(w.at_ms for w in done if (w.stage, w.named) == (s, second)) - back_ms for s in DECIDE}
+    print(f"ms from the activation to the first by it {soon}, from the way back to the last {late}")  # noqa: T201 - a measurement
+    assert min(soon.values()) >= 0
+    assert max(late.values()) < APPLIED_S * 1000, "the rules that were taken back went on deciding"
+    assert lives(stack) == before, "a process was started again"
     return first, second
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a stage did: when, by its own clock, the ruleset that the record names, and the one that it was done by."""
+
+    stage: str
+    at_ms: int
+    named: str
+    ruleset_id: str
+
+
+def work(load: Load, first: str, second: str) -> list[Work]:
+    """What the stages did whose rulesets are told apart by what they do: a price, or faces that are not sought."""
+    done: list[Work] = []
+    for e in (s.event for s in [*load.seen]):
+        match e:
+            case RenderRequested():
+                done.append(Work("sanity", e.at_ms, e.request.ruleset_id, e.request.ruleset_id))
+            case ImageGenerated(rendering=Rendering(outcome=Outcome.RENDERED) as made):
+                priced = made.cost_usd > PRICE_USD / 2
+                done.append(Work("render", e.at_ms, e.request.ruleset_id, second if priced else first))
+            case ImageInspected() if "composition" in (found := {m.check for m in e.inspection.measurements}):
+                done.append(Work("inspect", e.at_ms, e.request.ruleset_id, first if "people" in found else second))
+            case AssetApproved() | ReviewRequested():
+                done.append(Work("validation", e.at_ms, e.judgement.ruleset_id, e.judgement.ruleset_id))
+            case _:
+                pass
+    return done
+
+
+def lives(stack: Stack) -> dict[str, tuple[int, int]]:
+    """Which process is each part of the stack, and how often it was started again."""
+    return {name: (row["pid"], row["restarts"]) for name, row in stack.processes().items()}
 
 
 def roll_out(stack: Stack, load: Load, folder: Path, stable: str) -> str:
