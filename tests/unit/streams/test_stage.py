@@ -9,15 +9,17 @@ import pytest
 
 from broker.outbox_port import Inbound, Outgoing, Source
 from broker.ruling import Ruling
-from rules.decide import on_inspected
-from rules.ruleset import load_ruleset
+from rules.decide import on_inspected, on_prompt
+from rules.ruleset import Ruleset, load_ruleset
 from schemas import ids
 from schemas.catalogue import DEAD_LETTERS, HELD, PROMPTS, PROMPTS_SEEN
 from schemas.codec import Codec, LockedIds
 from schemas.errors import Poison, Transient
 from schemas.events import (
+    Arm,
     AssetHeld,
     AssetRejected,
+    Assignment,
     DeadLetter,
     Event,
     ImageInspected,
@@ -133,22 +135,59 @@ def test_a_digest_is_the_start_of_the_hash() -> None:
     assert len(read_back([], CODEC)) == 0
 
 
-def test_a_paired_job_has_a_twin_in_the_other_arm_that_ends_at_its_first_verdict() -> None:
-    candidate = load_ruleset(samples.changed("verdict.yml", "cast_max: 45", "cast_max: 44"))
+CANDIDATE = load_ruleset(samples.changed("verdict.yml", "cast_max: 45", "cast_max: 44"))
+
+
+def during(state: RolloutState) -> Ruling:
+    """What is in force while a roll-out of the candidate is in a state."""
     rollout = RolloutChanged(
         event_id=ids.event_id("r", "test"),
         at_ms=1,
         rollout_id="r",
-        state=RolloutState.RUNNING,
+        state=state,
         stable_ruleset_id=samples.ruleset().id,
-        candidate_ruleset_id=candidate.id,
+        candidate_ruleset_id=CANDIDATE.id,
         percent=50,
         stages=(50, 100),
         paired_share=1.0,
         reason="test",
         who="test",
     )
-    ruling = Ruling(active=samples.ruleset(), rollouts={"r": rollout}, named=lambda _: candidate)
+    return Ruling(active=samples.ruleset(), rollouts={"r": rollout}, named=lambda _: CANDIDATE)
+
+
+@pytest.mark.parametrize(
+    ("state", "deciding"),
+    [
+        (RolloutState.RUNNING, CANDIDATE),
+        (RolloutState.PAUSED, CANDIDATE),
+        (RolloutState.ABORTED, samples.ruleset()),
+        (RolloutState.ROLLED_BACK, samples.ruleset()),
+    ],
+)
+def test_a_job_of_the_candidate_is_judged_and_repaired_by_it_until_the_roll_out_ends(
+    state: RolloutState, deciding: Ruleset
+) -> None:
+    arm = Assignment(rollout_id="r", arm=Arm.CANDIDATE)
+    first = on_prompt(samples.submitted(samples.job()), CANDIDATE, 1, arm)
+    assert isinstance(first, RenderRequested)
+    blank = ImageInspected(
+        event_id=ids.event_id("i", "test"),
+        at_ms=1,
+        request=first.request,
+        rendering=samples.rendering(),
+        inspection=samples.inspection(blank__luma_std=0.0),
+    )
+    (rejected,) = (o.event for o in ValidationBatch(during(state), {}).handle(blank, 2))
+    assert isinstance(rejected, AssetRejected)
+    assert rejected.judgement.ruleset_id == deciding.id
+    (repair,) = (o.event for o in SanityBatch(SOURCE, during(state), SeenKeys()).handle(rejected, 3))
+    assert isinstance(repair, RenderRequested)
+    assert (repair.request.ruleset_id, repair.request.assignment) == (deciding.id, arm)
+
+
+def test_a_paired_job_has_a_twin_in_the_other_arm_that_ends_at_its_first_verdict() -> None:
+    ruling = during(RolloutState.RUNNING)
     sanity = SanityBatch(SOURCE, ruling, SeenKeys())
     event = samples.submitted(samples.job())
     own, _seen, twin = (o.event for o in sanity.handle(event, 5))
@@ -157,7 +196,7 @@ def test_a_paired_job_has_a_twin_in_the_other_arm_that_ends_at_its_first_verdict
     assert own.request.assignment is not None
     assert twin.request.assignment is not None
     assert (own.request.assignment.shadow, twin.request.assignment.shadow) == (False, True)
-    assert {own.request.ruleset_id, twin.request.ruleset_id} == {samples.ruleset().id, candidate.id}
+    assert {own.request.ruleset_id, twin.request.ruleset_id} == {samples.ruleset().id, CANDIDATE.id}
     assert twin.request.sampling == own.request.sampling
     assert (own.request.replay_id, twin.request.replay_id) == (None, "r.pair")
     assert own.event_id != twin.event_id
