@@ -19,6 +19,7 @@ FIGURES = RollbackFigures(
 
 def test_a_ruleset_is_applied_from_its_first_record_on_unless_the_old_one_decides_later() -> None:
     assert applied_s(OF_SANITY, ACTIVATED_MS, old="old", new="new") == {"sanity": 0.4}
+    assert applied_s(OF_SANITY[1:], ACTIVATED_MS, old="old", new="new") == {"sanity": 0.4}
     late = [*OF_SANITY, ("sanity", 10_700, "old", "d"), ("validation", 12_500, "old", "a")]
     assert applied_s(late, ACTIVATED_MS, old="old", new="new") == {"sanity": 0.7}
     both = [*late, ("validation", 9_000, "new", "a"), ("validation", 12_100, "new", "b")]
