@@ -387,6 +387,7 @@ def test_an_aborted_one_leaves_the_jobs_of_its_candidate_to_the_active_rules(flo
     until("sanity knows of it", untouched)
     job_id, judged_by = "", ""
     while judged_by != STABLE.id:  # as soon as validation knows of it, too
+        assert flow.hanging, "the candidate went on judging its jobs after the abort"
         (job_id,) = flow.let_go(1)
         flow.until("it has its verdict", lambda j=job_id: j in flow.ended, submit=False)
         rejected = [e for _, e in flow.verdicts if isinstance(e, AssetRejected)]
