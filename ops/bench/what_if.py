@@ -34,6 +34,8 @@ from schemas.events import Job, Lane, Preset
 
 MILLION: Final = 1_000_000
 LIMIT_S: Final = 120.0
+LIMIT_MIB: Final = 512.0
+"""For all processes that read, together, however many prompts there are."""
 WORKERS: Final = 2
 LOOK_S: Final = 0.2
 FLUSH_S: Final = 60.0
@@ -85,6 +87,7 @@ class WhatIfFigures:
     cpu_s: float
     peak_mib: float
     limit_s: float
+    limit_mib: float
 
     @property
     def a_second(self) -> float:
@@ -103,8 +106,9 @@ class WhatIfFigures:
 
     @property
     def within_limits(self) -> bool:
-        """Whether every prompt was counted, and a million would be in time."""
-        return self.counted == self.prompts and self.million_s < self.limit_s
+        """Whether every prompt was counted, a million would be in time, and memory stayed within its bound."""
+        whole = self.counted == self.prompts
+        return whole and self.million_s < self.limit_s and self.peak_mib <= self.limit_mib
 
 
 def measure(prompts: int, workers: int = WORKERS) -> WhatIfFigures:
@@ -133,6 +137,7 @@ def measure(prompts: int, workers: int = WORKERS) -> WhatIfFigures:
         cpu_s=round(memory.cpu_s, 2),
         peak_mib=round(memory.peak / 2**20, 1),
         limit_s=LIMIT_S,
+        limit_mib=LIMIT_MIB,
     )
 
 

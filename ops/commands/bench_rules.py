@@ -16,7 +16,8 @@ def rules_command(
 ) -> None:
     """How long former rules still decide after `rules rollback`, under load, in a stack of its own.
 
-    Sanity and validation are the real ones; render and inspect are the real worker loop with nothing to do in it.
+    Sanity and validation are the real ones; render and inspect are the real worker loop with nothing to do in it. Takes
+    about a minute.
     """
     from ops.bench.rules import measure
 
@@ -48,7 +49,10 @@ def what_if_command(
     workers: Annotated[int, typer.Option("--workers", min=1, max=8, help="Processes that read.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
-    """How fast recorded prompts are routed by two rulesets, in a broker of its own; no two prompts are the same."""
+    """How fast recorded prompts are routed by two rulesets, in a broker of its own; no two prompts are the same.
+
+    Takes about a minute with the defaults.
+    """
     from ops.bench.what_if import measure
 
     seen = measure(prompts, workers)
@@ -59,8 +63,8 @@ def what_if_command(
         out().print(f"{seen.machine}; load average {seen.load_before} before, {seen.load_after} after")
         out().print(
             f"{seen.prompts} prompts in {seen.seconds:g} s by {seen.workers} processes: {seen.a_second:g} a second,"
-            f" {seen.cpu_s:g} s of processor ({seen.cpu_ms_each:g} ms each), {seen.peak_mib:g} MiB at most;"
-            f" {seen.changed} would change"
+            f" {seen.cpu_s:g} s of processor ({seen.cpu_ms_each:g} ms each), {seen.peak_mib:g} MiB at most"
+            f" (the bound is {seen.limit_mib:g}); {seen.changed} would change"
         )
         out().print(f"a million would take {seen.million_s:g} s at this rate; at most {seen.limit_s:g} s")
     if not seen.within_limits:
