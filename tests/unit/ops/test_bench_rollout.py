@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ops.bench.rollout import Alarm, Scenario, holds, play, show, summed
 from ops.bench.rollout_plot import draw
-from ops.bench.rollout_rules import FIXED, OURS, OURS_MARGIN, PEEKING, TWO_BOUNDS, Fixed, Stream, rules
+from ops.bench.rollout_rules import FIXED, OURS, OURS_MARGIN, PEEKING, THRESHOLDED, TWO_BOUNDS, Fixed, Stream, rules
 from ops.commands.bench import app
 from rules.sequential import TwoArms
 
@@ -46,7 +46,7 @@ def test_the_z_of_counts_is_that_of_the_text_book():
     assert not stream(candidate, [False] * 200).z().any()
 
 
-@pytest.mark.parametrize("name", [OURS, TWO_BOUNDS, PEEKING, FIXED])
+@pytest.mark.parametrize("name", [OURS, TWO_BOUNDS, PEEKING, THRESHOLDED, FIXED])
 def test_every_rule_finds_a_broken_candidate_and_leaves_a_sound_one(name: str):
     rule = rules(0.05, base=0.1, harm=0.1, share=0.5)[name]
     candidate = [n % 2 == 1 for n in range(400)]
@@ -79,6 +79,19 @@ def test_an_alarm_before_the_harm_is_counted_from_the_start_and_one_after_it_fro
     alarms = [a for found in played for a in found.values() if a is not None]
     assert {a.early for a in alarms} == {True, False}
     assert all(1 <= a.candidate_jobs <= 40 and a.candidate_jobs <= a.jobs for a in alarms)
+
+
+def test_medians_and_95th_percentiles_are_of_the_alarms_since_the_harm():
+    """101 alarms since the harm, 20 too early, 29 roll-outs that nobody took back: 51 and 96 are ranks of the first."""
+    since = [Alarm(jobs=10 * n, candidate_jobs=3 * n, early=False) for n in range(101, 0, -1)]
+    too_early = [Alarm(jobs=5_000, candidate_jobs=4_000, early=True)] * 20
+    found = [*since, *too_early, *(None for _ in range(29))]
+    (row,) = summed([(Scenario.LATE, {OURS: alarm}) for alarm in found])
+    assert (row.runs, row.taken_back, row.early) == (150, 121, 20)
+    assert (row.jobs_p50, row.jobs_p95) == (510, 960)
+    assert (row.candidate_p50, row.candidate_p95) == (153, 288)
+    (never,) = summed([(Scenario.LATE, {OURS: None})])
+    assert (never.taken_back, never.jobs_p50, never.candidate_p95) == (0, None, None)
 
 
 def test_the_command_plays_and_draws(tmp_path: Path):
