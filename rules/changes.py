@@ -16,9 +16,9 @@ NAMES_MAX: Final = 2_000
 OTHER: Final = "(other)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Side:
-    """What one ruleset makes of one job.
+    """What one ruleset makes of one job, or of many alike. Each is itself alone: hashed and compared as an object.
 
     place: Where it goes: an engine, or a verdict. names: What it is counted under, by kind (tag, engine, lane).
     modes: Failure modes that are covered, or found. note: For people, in the sample.
@@ -29,6 +29,10 @@ class Side:
     cost_usd: float
     modes: frozenset[str] = frozenset()
     note: str = ""
+
+    def moves_to(self, other: Side) -> bool:
+        """Whether the other sends the job elsewhere, or there in another way."""
+        return self.place != other.place or self.note != other.note
 
 
 @dataclass(slots=True)
@@ -81,23 +85,35 @@ class Changes:
 
     def take(self, job_id: str, prompt: str, former: Side, new: Side) -> None:
         """Count one job."""
-        changed = former.place != new.place or former.note != new.note
-        self.jobs += 1
-        self.moves[former.place, new.place] += 1
-        _count(self.whole, former, new, changed=changed)
+        self.count(former, new)
+        self.show(job_id, prompt, former, new)
+
+    def count(self, former: Side, new: Side, jobs: int = 1) -> None:
+        """Count so many jobs of which two rulesets make the same."""
+        changed = jobs if former.moves_to(new) else 0
+        self.jobs += jobs
+        self.moves[former.place, new.place] += jobs
+        _count(self.whole, former, new, jobs, changed)
         if former is new:
             for kind, names in former.names.items():
                 for name in names:
-                    _count(self._group(kind, name), former, new, changed=changed)
+                    _count(self._group(kind, name), former, new, jobs, changed)
         else:
-            self._apart(former, new, changed=changed)
+            self._apart(former, new, jobs, changed)
         for mode in former.modes | new.modes:
-            self.modes[mode, former.place, new.place] += 1
-        if former.modes != new.modes:
-            self.gained.update(new.modes - former.modes)
-            self.lost.update(former.modes - new.modes)
-        if changed:
-            self._show(job_id, prompt, former, new)
+            self.modes[mode, former.place, new.place] += jobs
+        for mode in new.modes - former.modes:
+            self.gained[mode] += jobs
+        for mode in former.modes - new.modes:
+            self.lost[mode] += jobs
+
+    def show(self, job_id: str, prompt: str, former: Side, new: Side) -> None:
+        """Offer a job for the sample, which takes it if it changes."""
+        draw = zlib.crc32(job_id.encode())
+        if not former.moves_to(new) or (len(self.sample) >= SAMPLE and draw >= self.sample[-1].draw):
+            return
+        shown = Changed(draw, job_id, _said(former), _said(new), prompt[:200])
+        self.sample = heapq.nsmallest(SAMPLE, [*self.sample, shown])
 
     def add(self, other: Changes) -> None:
         """Count what another part of the work gave."""
@@ -112,18 +128,18 @@ class Changes:
         self.lost.update(other.lost)
         self.sample = heapq.nsmallest(SAMPLE, [*self.sample, *other.sample])
 
-    def _apart(self, former: Side, new: Side, *, changed: bool) -> None:
+    def _apart(self, former: Side, new: Side, jobs: int, changed: int) -> None:
         for kind in former.names:
             before, after = frozenset(former.names[kind]), frozenset(new.names[kind])
             for name in before | after:
                 group = self._group(kind, name)
                 group.changed += changed
                 if name in before:
-                    group.former += 1
-                    group.former_usd += former.cost_usd
+                    group.former += jobs
+                    group.former_usd += jobs * former.cost_usd
                 if name in after:
-                    group.new += 1
-                    group.new_usd += new.cost_usd
+                    group.new += jobs
+                    group.new_usd += jobs * new.cost_usd
 
     def _group(self, kind: str, name: str) -> Group:
         found = self.groups.get((kind, name))
@@ -134,20 +150,13 @@ class Changes:
             found = self.groups[kind, name] = Group()
         return found
 
-    def _show(self, job_id: str, prompt: str, former: Side, new: Side) -> None:
-        draw = zlib.crc32(job_id.encode())
-        if len(self.sample) >= SAMPLE and draw >= self.sample[-1].draw:
-            return
-        shown = Changed(draw, job_id, _said(former), _said(new), prompt[:200])
-        self.sample = heapq.nsmallest(SAMPLE, [*self.sample, shown])
 
-
-def _count(group: Group, former: Side, new: Side, *, changed: bool) -> None:
-    group.former += 1
-    group.new += 1
+def _count(group: Group, former: Side, new: Side, jobs: int, changed: int) -> None:
+    group.former += jobs
+    group.new += jobs
     group.changed += changed
-    group.former_usd += former.cost_usd
-    group.new_usd += new.cost_usd
+    group.former_usd += jobs * former.cost_usd
+    group.new_usd += jobs * new.cost_usd
 
 
 def _said(side: Side) -> str:

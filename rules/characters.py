@@ -60,7 +60,8 @@ def _view(original: str, fold: Callable[[str], str] | None) -> View:
     if original.isascii():
         return View(original, original, range(len(original)), range(1, len(original) + 1))
     if _is_plain(original):
-        text = original.translate({ord(c): fold(c) for c in _foreign(original)}) if fold else original
+        folded = {ord(c): plain for c in _foreign(original) if (plain := fold(c)) != c} if fold else {}
+        text = original.translate(folded) if folded else original
         return View(original, text, range(len(original)), range(1, len(original) + 1))
     out: list[str] = []
     starts: list[int] = []

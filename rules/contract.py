@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from rules.brands import Brand
@@ -35,6 +36,7 @@ def is_exacting(text: str, brand: Brand | None) -> bool:
     )
 
 
+@lru_cache(maxsize=4096)
 def phrase(text: str, source: PhraseSource, lane: Lane, brand: Brand | None) -> Phrase:
     """One wanted phrase in NFC.
 

@@ -143,6 +143,15 @@ def _frame(job: Job, brand: Brand | None, ruleset: Ruleset, notes: _Notes) -> No
 
 
 def _characters(job: Job, quoted: Quoted, notes: _Notes) -> None:
+    """Characters that mislead: ASCII holds none of them."""
+    if not job.prompt.isascii():
+        _prompt_characters(job, quoted, notes)
+    for text in job.required_text:
+        if not text.isascii():
+            _text_characters(text, notes)
+
+
+def _prompt_characters(job: Job, quoted: Quoted, notes: _Notes) -> None:
     for start, end in bidi(job.prompt):
         reason = "The prompt holds hidden marks that turn the direction of text; remove them."
         notes.tag("hidden-characters", start, end, Risk.REFUSED, reason)
@@ -153,14 +162,16 @@ def _characters(job: Job, quoted: Quoted, notes: _Notes) -> None:
             notes.tag("mixed-script", start, end, Risk.REFUSED, _mixed(job.prompt[start:end]))
         else:
             notes.tag("mixed-script", start, end, Risk.HIGH)
-    for text in job.required_text:
-        for start, end in mixed_words(text):
-            notes.field("mixed-script", text[start:end], Risk.REFUSED, _mixed(text[start:end]))
-        for _ in bidi(text):
-            reason = "A required text holds hidden marks that turn its direction; remove them."
-            notes.field("hidden-characters", text, Risk.REFUSED, reason)
-        for _ in hidden(text):
-            notes.field("hidden-characters", text, Risk.MEDIUM)
+
+
+def _text_characters(text: str, notes: _Notes) -> None:
+    for start, end in mixed_words(text):
+        notes.field("mixed-script", text[start:end], Risk.REFUSED, _mixed(text[start:end]))
+    for _ in bidi(text):
+        reason = "A required text holds hidden marks that turn its direction; remove them."
+        notes.field("hidden-characters", text, Risk.REFUSED, reason)
+    for _ in hidden(text):
+        notes.field("hidden-characters", text, Risk.MEDIUM)
 
 
 def _mixed(word: str) -> str:
@@ -187,8 +198,8 @@ def _personal(read: ReadPrompt, notes: _Notes) -> None:
 
 def _word_tags(read: ReadPrompt, ruleset: Ruleset, lane: Lane, notes: _Notes) -> None:
     tags = ruleset.lexicon.tags
-    known = [look.places(ruleset.lexicon.starts) for look in (read.plain, read.disguised)]
-    likely = {list_number // 2 for places in known for list_number in places}
+    plain, disguised = (look.places(ruleset.lexicon.starts) for look in (read.plain, read.disguised))
+    likely = {list_number // 2 for list_number in (plain if plain is disguised else {**plain, **disguised})}
     if read.required:
         likely.update(number for number, words in enumerate(tags) if words.in_quotes)
     for number in sorted(likely):
@@ -197,7 +208,7 @@ def _word_tags(read: ReadPrompt, ruleset: Ruleset, lane: Lane, notes: _Notes) ->
         refusing = risk is Risk.REFUSED
         look = read.disguised if refusing else read.plain
         text = look.view.text if words.in_quotes else look.bare
-        places = known[refusing]
+        places = disguised if refusing else plain
         if 2 * number in places:
             begins, spared = places[2 * number], places.get(2 * number + 1, ())
             for start, end in look.find(words.finder, text, begins, spared):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -44,8 +43,8 @@ class WordFinder:
         `places` and `spared` say where words and exceptions may begin, as `WordStarts.places` found it, and `negates`
         whether the text may negate anything at all.
         """
-        found = list(matches(self.words, text, places))
-        if found and self.spared is not None and (exceptions := list(matches(self.spared, text, spared))):
+        found = matches(self.words, text, places)
+        if found and self.spared is not None and (exceptions := matches(self.spared, text, spared)):
             found = [(start, end) for start, end in found if not any(a < end and start < b for a, b in exceptions)]
         if found and negates and self.negatable:
             found = [(start, end) for start, end in found if not _is_negated(text, start)]
@@ -69,17 +68,17 @@ def may_negate(words: Words) -> bool:
     return words.has_relatives or not _NEGATING.isdisjoint(words.distinct)
 
 
-def matches(compiled: re.Pattern[str], text: str, places: Places) -> Iterator[tuple[int, int]]:
+def matches(compiled: re.Pattern[str], text: str, places: Places) -> list[tuple[int, int]]:
     """Spans that `finditer` gives, where no match begins anywhere but at `places`."""
     if places is None:
-        for match in compiled.finditer(text):
-            yield match.span()
-        return
+        return [match.span() for match in compiled.finditer(text)]
+    found: list[tuple[int, int]] = []
     end = 0
     for place in places:
         if place >= end and (match := compiled.match(text, place)):
             end = match.end()
-            yield place, end
+            found.append((place, end))
+    return found
 
 
 def pattern(words: tuple[str, ...]) -> re.Pattern[str]:

@@ -7,15 +7,19 @@ the words of the text are looked up once among the first words of all entries, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 WordLists: TypeAlias = tuple[tuple[str, ...], ...]
 Places: TypeAlias = Sequence[int] | None
 """Offsets at which an entry may begin, in order; None where every one must be tried."""
 ANYWHERE: Final[Places] = None
+Beside: TypeAlias = Mapping[int, frozenset[str]]
+"""Lists by number, each with words of which one must stand in the text too, such as couple for "a couple of"."""
+ALONE: Final = frozenset[str]()
+"""The word may be all of an entry."""
 RELATIVES: Final = frozenset("\u0130\u0131\u017f\u212a")
 """All characters outside of ASCII that matching without case takes for one within: forms of i, s and k."""
 _TOKEN: Final = re.compile(r"\w+")
@@ -41,14 +45,18 @@ class Words:
         """Where one of the words stands, in order."""
         found = self._at.get(word)
         if found is None:
-            found = self._at[word] = []
-            text, start = self.small, self.small.find(word)
-            while start >= 0:
-                end = start + len(word)
-                if not _in_word(text[start - 1 : start]) and not _in_word(text[end : end + 1]):
-                    found.append(start)
-                start = text.find(word, start + 1)
+            start = self.small.find(word)
+            # Letters that stand there once are the word itself: nothing has to be looked at about them.
+            found = self._at[word] = [start] if self.small.find(word, start + 1) < 0 else list(self._all(word))
         return found
+
+    def _all(self, word: str) -> Iterator[int]:
+        text, start = self.small, self.small.find(word)
+        while start >= 0:
+            end = start + len(word)
+            if not _in_word(text[start - 1 : start]) and not _in_word(text[end : end + 1]):
+                yield start
+            start = text.find(word, start + 1)
 
 
 def _in_word(char: str) -> bool:
@@ -61,39 +69,50 @@ class WordStarts:
     """What a match of each list must begin with: a whole word, or the beginning of one. Lists go by number.
 
     lists: Those that hold a word.
-    begun_by: The lists of which a word (in small letters) may begin an entry.
-    dull: Words that were seen, and begin none.
+    whole: Words that begin an entry, with its lists.
+    begun: By their first letters, beginnings of words that begin an entry, with its list.
     open: Lists that cannot be judged so: an entry begins with a sign, or holds a relative of an ASCII letter.
     foreign: Lists that can be judged so in texts of ASCII alone: an entry holds more than that.
+    keen, dull: Words that were seen, and begin entries of these lists, or none.
     """
 
     lists: frozenset[int]
-    begun_by: Callable[[str], tuple[int, ...]]
+    whole: Mapping[str, Beside]
+    begun: Mapping[str, set[tuple[str, int]]]
     open: frozenset[int]
     foreign: frozenset[int]
+    keen: dict[str, Beside] = field(default_factory=dict[str, Beside])
     dull: set[str] = field(default_factory=set[str])
 
     def places(self, words: Words) -> Mapping[int, Places]:
         """Where an entry of each list may begin, whatever its case; a list that is not there has none in the text."""
         if words.has_relatives:
             return dict.fromkeys(self.lists, ANYWHERE)
-        found: dict[int, list[int]] = {}
+        found: dict[int, Places] = {}
         for word in words.distinct - self.dull:
-            if numbers := self.begun_by(word):
-                for number in numbers:
-                    found.setdefault(number, []).extend(words.at(word))
-            else:
-                self._pass_over(word)
-        for places in found.values():
-            if len(places) > 1:
-                places.sort()
-        anywhere = self.open if words.is_ascii else self.open | self.foreign
-        return {**found, **dict.fromkeys(anywhere, ANYWHERE)} if anywhere else found
+            known = self.keen.get(word)
+            for number, beside in (self._learn(word) if known is None else known).items():
+                if not beside or not beside.isdisjoint(words.distinct):
+                    before, at = found.get(number), words.at(word)
+                    found[number] = at if before is None else sorted([*before, *at])
+        for number in self.open if words.is_ascii else self.open | self.foreign:
+            found[number] = ANYWHERE
+        return found
 
-    def _pass_over(self, word: str) -> None:
-        if len(self.dull) >= KNOWN_MAX:
-            self.dull.clear()
-        self.dull.add(word)
+    def _learn(self, word: str) -> Beside:
+        found = dict(self.whole.get(word, {}))
+        for letters in range(1, _STEM + 1):
+            for beginning, number in self.begun.get(word[:letters], ()):
+                if word.startswith(beginning):
+                    found[number] = ALONE
+        known = self.keen if found else self.dull
+        if len(known) >= KNOWN_MAX:
+            known.clear()
+        if found:
+            self.keen[word] = found
+        else:
+            self.dull.add(word)
+        return found
 
 
 @lru_cache(maxsize=512)
@@ -102,7 +121,7 @@ def word_starts(lists: WordLists) -> WordStarts:
 
     The same lists give the same index, so that two rulesets which share them can share what was found.
     """
-    whole: dict[str, set[int]] = {}
+    whole: dict[str, dict[int, frozenset[str]]] = {}
     begun: dict[str, set[tuple[str, int]]] = {}
     open_: set[int] = set()
     foreign: set[int] = set()
@@ -117,18 +136,16 @@ def word_starts(lists: WordLists) -> WordStarts:
             elif word.endswith("*") and first.group() == stem:
                 begun.setdefault(stem[:_STEM], set()).add((stem, number))
             else:
-                whole.setdefault(first.group(), set()).add(number)
+                _, *others = _TOKEN.findall(stem)
+                whole_ones = others[:-1] if word.endswith("*") else others
+                beside = frozenset({max(whole_ones, key=len)}) if whole_ones else ALONE
+                lists_of = whole.setdefault(first.group(), {})
+                before = lists_of.get(number, beside)
+                lists_of[number] = before | beside if before and beside else ALONE
     return WordStarts(
         lists=frozenset(n for n, words in enumerate(lists) if words),
-        begun_by=lru_cache(KNOWN_MAX)(partial(_begun_by, whole, begun)),
+        whole=whole,
+        begun=begun,
         open=frozenset(open_),
         foreign=frozenset(foreign),
     )
-
-
-def _begun_by(whole: Mapping[str, set[int]], begun: Mapping[str, set[tuple[str, int]]], word: str) -> tuple[int, ...]:
-    found = set(whole.get(word, ()))
-    for stem in (word[:letters] for letters in range(1, _STEM + 1)):
-        if stem in begun:
-            found.update(number for beginning, number in begun[stem] if word.startswith(beginning))
-    return tuple(sorted(found)) if found else ()

@@ -27,7 +27,7 @@ def test_all_that_an_alternation_finds_anywhere_begins_at_the_places(text: str) 
     places = word_starts(LISTS).places(Words(text))
     for number, words in enumerate(LISTS):
         found = [m.span() for m in pattern(words).finditer(text)]
-        assert list(matches(pattern(words), text, places.get(number, ()))) == found
+        assert matches(pattern(words), text, places.get(number, ())) == found
         assert [*find_words(words, text)] == found
 
 
