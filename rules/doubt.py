@@ -37,7 +37,7 @@ def doubts(inspection: Inspection, request: RenderRequest, asset: Asset, ruleset
     found = {
         **_text(inspection, request, asset, ruleset),
         **_numbers(inspection, request, asset, ruleset),
-        MALFORMED: max((1 - g.health for g in inspection.glyphs), default=None),
+        MALFORMED: _letters(inspection, ruleset),
         ANATOMY: _people(inspection),
         DAMAGE: max(
             (max(1 - m.score, m.difference or 0.0, m.distortion or 0.0) for m in inspection.logos), default=None
@@ -104,6 +104,12 @@ def _stray(read: TextRead, known: Sequence[str], settled: Sequence[Word], asset:
 
     left = (w for w in read.words if not any(_of(w, text) for text in known))
     return max((one(w) for w in left if all(overlap(w, s) < SAME_PLACE for s in settled)), default=0.0)
+
+
+def _letters(inspection: Inspection, ruleset: Ruleset) -> float | None:
+    """Of the letter that is least like what was read: how unhealthy, or how near to being told for its look-alike."""
+    most = ruleset.thresholds.limits["glyphs.twin_max"]
+    return _most(max(1 - g.health, _over(max(0.0, g.twin_excess), most) or 0.0) for g in inspection.glyphs)
 
 
 def _people(inspection: Inspection) -> float | None:

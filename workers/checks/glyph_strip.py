@@ -56,11 +56,14 @@ class Strip:
 
 
 def strip_of(pixels: Pixels, word: Word) -> Strip | None:
-    """The ink of a word; None where its box is too flat, too long or upright."""
+    """The ink of a word; None where its box is too flat, too long, upright, or outside of the picture."""
     quad = np.array(word.box, np.float32).reshape(4, 2)
     width = float(np.linalg.norm(quad[1] - quad[0]) + np.linalg.norm(quad[2] - quad[3])) / 2
     height = float(np.linalg.norm(quad[3] - quad[0]) + np.linalg.norm(quad[2] - quad[1])) / 2
     if height < 4 or width < 2 or width > LONGEST * height or (height > TALL * width and len(word.text) > 1):
+        return None
+    right, bottom = pixels.shape[1], pixels.shape[0]
+    if (quad.max(axis=0) <= 0).any() or (quad.min(axis=0) >= (right, bottom)).any():
         return None
     strip, back, scale = _straightened(pixels, quad, width, height)
     ink = ink_of(strip)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -26,6 +28,13 @@ def test_every_letter_is_cut_and_blanks_are_not():
         assert cut.tile.shape == (SIDE, SIDE)
         assert 0 <= cut.tile.min() <= cut.tile.max() <= 1
         assert cut.tile.max() > 0.9
+
+
+@pytest.mark.parametrize(("right", "down"), [(-2000, 0), (0, -2000), (2000, 0), (0, 2000)])
+def test_a_box_outside_of_the_picture_holds_no_letters(right: int, down: int):
+    pixels, word = drawn()
+    away = tuple(v + (down if n % 2 else right) for n, v in enumerate(word.box))
+    assert not letters_of(pixels, replace(word, box=away))
 
 
 def test_boxes_stand_round_their_letters_in_the_picture():

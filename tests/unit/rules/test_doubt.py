@@ -134,7 +134,25 @@ def test_logos_and_glyphs():
     assert found(replace(inspection(read()), logos=(match, lost)), asked())["logo-damage"] == 1
     glyph = Glyph(letter="A", reader="r", word=0, place=0, health=0.3, box=BOX)
     seen = found(replace(inspection(read("A")), glyphs=(glyph,)), asked("A"))
-    assert seen.get("malformed-letter") in {None, 0.7}  # as the catalogue has the mode
+    assert seen.get("malformed-letter") == 0.7
+
+
+def test_a_figure_drawn_like_its_look_alike_is_doubted_more_the_more_it_is():
+    most = ruleset().thresholds.limits["glyphs.twin_max"]
+    doubted: list[float] = []
+    for excess in (-1.0, most / 10, most / 2, most, 2 * most):
+        glyph = Glyph(
+            letter="0",
+            reader="r",
+            word=0,
+            place=0,
+            health=0.9,
+            box=BOX,
+            twin="O" if excess > 0 else "",
+            twin_excess=excess,
+        )
+        doubted.append(found(replace(inspection(read("0")), glyphs=(glyph,)), asked("0"))["malformed-letter"])
+    assert doubted == [0.1, 0.1, 0.5, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(
