@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
 import sys
+import termios
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import pytest
+from confluent_kafka import TopicPartition
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,  # pyright: ignore[reportPrivateImportUsage] - its stubs do not name what it exports
     ConfigEntry,  # pyright: ignore[reportPrivateImportUsage] - as above
     ConfigResource,  # pyright: ignore[reportPrivateImportUsage] - as above
+    OffsetSpec,  # pyright: ignore[reportPrivateImportUsage] - as above
     ResourceType,  # pyright: ignore[reportPrivateImportUsage] - as above
 )
 
@@ -38,7 +44,7 @@ from schemas import ids
 from schemas.catalogue import IMAGES_INSPECTED, PROMPTS, RULESETS
 from schemas.codec import Codec, LockedIds
 from schemas.errors import BadConfig
-from schemas.events import ImageInspected
+from schemas.events import ImageInspected, Job, Lane, PromptSubmitted
 from tests.integration.streams_support import send
 from tests.unit.rules import samples
 from tests.waiting import until
@@ -46,6 +52,15 @@ from tests.waiting import until
 ROOT = Path(__file__).parents[2]
 CODEC = Codec(LockedIds())
 SHORTER = load_ruleset(samples.changed("sanity.yml", "prompt_max_chars: 4000", "prompt_max_chars: 40"))
+NARROWER = load_ruleset(
+    samples.changed("sanity.yml", "prompt_max_chars: 4000", "prompt_max_chars: 40")
+    | {
+        "failure-modes.yml": samples.changed("failure-modes.yml", "[latents, outcome]", "[latents]")[
+            "failure-modes.yml"
+        ].replace("caught_by: [noise]", "caught_by: [noise, outcome]")
+    }
+)
+"""SHORTER, with one check less against one failure mode, and one more against another."""
 STRICTER = load_ruleset(samples.changed("verdict.yml", "luma_std_min: 1.5", "luma_std_min: 20"))
 
 
@@ -55,6 +70,25 @@ WRONG = (
     ("sanity.yml", "prompt_max_chars: 4000", "prompt_max_chars: 0", "1 to 20000"),
 )
 """A file, a line of it, what is wrong in its place, and the mend that is named."""
+WANTED = (
+    "a lighthouse at dawn",
+    "a very long prompt " * 5,
+    'a sign that says "OPEN"',
+    'a poster that says "OPEN" in a crowd of people by the sea',
+)
+MODELS = frozenset({"torch", "diffusers", "transformers", "onnxruntime", "openvino", "rapidocr", "easyocr"})
+WATCH = """
+import os, sys
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if "." not in name:
+            with open(os.environ["IMPORTS"], "a") as notes:
+                notes.write(f"{os.getpid()} {name}\\n")
+
+sys.meta_path.insert(0, Watch())
+"""
+"""What Python runs as it starts, and each process that multiprocessing spawns."""
 FILLER = "filler"
 BLOCK = re.compile(r"<!-- runs on a broker -->\n```sh\n(.*?)```", re.DOTALL)
 
@@ -100,11 +134,18 @@ def check(config: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def call(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PRESSCHECK_")}
+def environment() -> dict[str, str]:
+    """Ours, but for what would steer the program."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("PRESSCHECK_", "COLUMNS", "NO_COLOR"))}
+
+
+def call(
+    settings: Settings, *arguments: str, more: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "ops", "rules", *arguments, "--state", str(settings.state_dir)],
-        cwd=ROOT, env={**inherited, "COLUMNS": "200"}, capture_output=True, text=True, timeout=120, check=False,
+        cwd=ROOT, env={**environment(), "COLUMNS": "200", **more},
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -264,9 +305,16 @@ def test_show_prints_each_mode_with_what_stands_against_it(empty: Settings, shor
     assert "no ruleset 'abcdef12' was published" in unknown.stderr
 
 
-def test_recorded_prompts_and_measurements_are_tried(settings: Settings) -> None:
-    prompts = ["a lighthouse at dawn", "a very long prompt " * 5]
-    jobs = [samples.job(prompts[n % 2], key=f"try-{n}") for n in range(40)]
+def recorded(n: int) -> Job:
+    """The n-th recorded job: half of the prompts are too long for SHORTER, half want text, a quarter people."""
+    lane = Lane.CRITICAL if n < 10 else Lane.EXPLORATORY
+    return samples.job(WANTED[n % len(WANTED)], key=f"try-{n}", lane=lane)
+
+
+@pytest.fixture(scope="module")
+def records(settings: Settings) -> Settings:
+    """40 prompts and one that cannot be read; 40 measurements of the same jobs, ten of them of a flat grey."""
+    jobs = [recorded(n) for n in range(40)]
     send(settings, PROMPTS, [(j.job_id, CODEC.encode(samples.submitted(j))) for j in jobs])
     send(settings, PROMPTS, [("x", b"garbage")])
     sound = samples.inspection()
@@ -279,37 +327,160 @@ def test_recorded_prompts_and_measurements_are_tried(settings: Settings) -> None
         for n, j in enumerate(jobs)
     ]  # fmt: skip
     send(settings, IMAGES_INSPECTED, [(e.request.job.job_id, CODEC.encode(e)) for e in seen])
-    publish(settings, samples.ruleset(), who="test", at_ms=1, activate=True)
-    publish(settings, SHORTER, who="test", at_ms=2, activate=False)
-    publish(settings, STRICTER, who="test", at_ms=3, activate=False)
-    ends = {t: find_range(settings, t, Bound(offset=0), None) for t in (PROMPTS, IMAGES_INSPECTED)}
+    return settings
 
-    tried = told(call(settings, "what-if", SHORTER.id[:12], "--json"))
-    assert (tried["jobs"], tried["changed"], tried["unusable"]) == (40, 20, 1)
-    assert sum(e["former"] for e in tried["engine"].values()) == 40
-    assert tried["engine"]["refused"]["new"] == 20
-    assert len(tried["sample"]) == 20
-    judged = told(call(settings, "rejudge", STRICTER.id[:12], "--json"))
+
+@pytest.fixture
+def tried(records: Settings, empty: Settings) -> Settings:
+    """The records, the ruleset of config/ in force, and two others to try."""
+    publish(empty, samples.ruleset(), who="test", at_ms=1, activate=True)
+    publish(empty, NARROWER, who="test", at_ms=2, activate=False)
+    publish(empty, STRICTER, who="test", at_ms=3, activate=False)
+    return records
+
+
+def test_recorded_prompts_and_measurements_are_tried(tried: Settings) -> None:
+    facts = told(call(tried, "what-if", NARROWER.id[:12], "--json"))
+    assert (facts["jobs"], facts["changed"], facts["unusable"]) == (40, 20, 1)
+    counts = {
+        kind: {name: (g["former"], g["new"], g["changed"]) for name, g in facts[kind].items()}
+        for kind in ("engine", "lane", "tag")
+    }
+    assert counts == {
+        "engine": {"sd3.5-large": (20, 10, 10), "ideogram-v1": (20, 10, 10), "refused": (0, 20, 20)},
+        "lane": {"exploratory": (30, 30, 15), "critical": (10, 10, 5)},
+        "tag": {
+            "text": (20, 20, 10), "asks-for-text": (20, 20, 10), "people": (10, 10, 10), "too-long": (0, 20, 20),
+        },
+    }  # fmt: skip
+    engines = samples.ruleset().engines
+    each = [engines[name].expected_cost_usd for name in ("sd3.5-large", "ideogram-v1")]
+    assert min(each) > 0
+    assert facts["cost_usd"] == {"former": round(20 * sum(each), 4), "new": round(10 * sum(each), 4)}
+    assert [facts["engine"]["ideogram-v1"][side] for side in ("former_usd", "new_usd")] == pytest.approx(
+        [20 * each[1], 10 * each[1]]
+    )
+    assert facts["lane"]["critical"]["new_usd"] == pytest.approx(3 * each[0] + 2 * each[1])
+    assert len(facts["sample"]) == 20
+    assert facts["cover"] == [
+        {"mode": "broken-latents", "gained": [], "lost": ["caught by outcome"]},
+        {"mode": "latent-noise", "gained": ["caught by outcome"], "lost": []},
+    ]
+    table = call(tried, "what-if", NARROWER.id[:12], "--from", "-1h", "--workers", "1")
+    assert (table.returncode, table.stderr) == (0, ""), "nor a bar where nobody looks on"
+    assert "40 jobs, 20 of them change" in table.stdout
+    lines = [line.strip() for line in table.stdout.splitlines()]
+    at = lines.index("cover")
+    assert [re.split(r"  +", line) for line in lines[at + 1 : at + 4]] == [
+        ["failure mode", "gains", "loses"],
+        ["broken-latents", "caught by outcome"],
+        ["latent-noise", "caught by outcome"],
+    ]
+    gains, loses = (table.stdout.splitlines()[at + 1].index(word) for word in ("gains", "loses"))
+    assert [line.index("caught by") for line in table.stdout.splitlines()[at + 2 : at + 4]] == [loses, gains]
+
+    judged = told(call(tried, "rejudge", STRICTER.id[:12], "--workers", "1", "--json"))
     assert (judged["jobs"], judged["changed"]) == (40, 10)
     assert {(m["former"], m["jobs"]) for m in judged["moves"] if m["former"] != m["new"]} == {("accept", 10)}
-    table = call(settings, "what-if", SHORTER.id[:12], "--from", "-1h", "--workers", "1")
-    assert table.returncode == 0, table.stderr
-    assert "40 jobs, 20 of them change" in table.stdout
-    later = told(call(settings, "what-if", SHORTER.id[:12], "--to", "-1h", "--json"))
+
+
+def test_a_part_of_the_log_gives_a_part_of_the_counts(tried: Settings) -> None:
+    later = told(call(tried, "what-if", NARROWER.id[:12], "--to", "-1h", "--workers", "1", "--json"))
     assert later["jobs"] == 0
-    wrong = call(settings, "what-if", SHORTER.id[:12], "--from", "yesterday")
+    wrong = call(tried, "what-if", NARROWER.id[:12], "--from", "yesterday")
     assert wrong.returncode == 2
     assert "neither an offset nor a time" in wrong.stderr
-    none = call(settings, "what-if", SHORTER.id[:12], "--partition", "99")
+    none = call(tried, "what-if", NARROWER.id[:12], "--partition", "99")
     assert none.returncode == 2
     assert "has no partition 99" in none.stderr
-    # Nothing was written, and a part of the log gives a part of the counts.
-    assert {t: find_range(settings, t, Bound(offset=0), None) for t in ends} == ends
-    parts = [
-        total(compare(settings, samples.ruleset(), SHORTER, replace(ends[PROMPTS], slices=(s,)), workers=1)).jobs
-        for s in ends[PROMPTS].slices[:1]
-    ]
-    assert 0 < parts[0] < 40
+    whole = find_range(tried, PROMPTS, Bound(offset=0), None)
+    first = replace(whole, slices=whole.slices[:1])
+    assert 0 < total(compare(tried, samples.ruleset(), NARROWER, first, workers=1)).jobs < 40
+    # Four offsets, and exactly the jobs that lie there.
+    lying = {m.offset(): CODEC.decode(m.value()) for m in whole_topic(tried, PROMPTS) if m.partition() == 0}
+    assert len(lying) > 7
+    four = [cast("PromptSubmitted", lying[n]).job for n in range(3, 7)]
+    facts = told(
+        call(
+            tried,
+            "what-if",
+            NARROWER.id[:12],
+            "--from",
+            "3",
+            "--to",
+            "7",
+            "--partition",
+            "0",
+            "--workers",
+            "1",
+            "--json",
+        )
+    )
+    assert (facts["jobs"], facts["unusable"], facts["gone"]) == (4, 0, 0)
+    assert {c["job_id"] for c in facts["sample"]} == {j.job_id for j in four if len(j.prompt) > 40}
+    assert facts["changed"] == len(facts["sample"])
+    assert {lane: g["former"] for lane, g in facts["lane"].items()} == Counter(j.lane.value for j in four)
+
+
+def world(settings: Settings) -> dict[str, Any]:
+    """What a command could have changed: where every log ends, the groups, and the files beside the broker's own."""
+    admin: Any = AdminClient(kafka_config(settings))  # its stubs leave futures open
+    topics = admin.list_topics(timeout=30).topics
+    places = {TopicPartition(t, p): OffsetSpec.latest() for t in topics if t[0] != "_" for p in topics[t].partitions}
+    ends = {(p.topic, p.partition): f.result(30).offset for p, f in admin.list_offsets(places).items()}
+    groups = admin.list_consumer_groups().result(30)
+    folder = settings.state_dir
+    found = [p.relative_to(folder) for p in folder.rglob("*") if p.is_file()]
+    files = [p for p in found if not any(part.startswith("kafka") for part in p.parts)]
+    return {
+        "ends": ends,
+        "groups": sorted(g.group_id for g in groups.valid),
+        "files": {str(p): ((folder / p).stat().st_mtime_ns, (folder / p).read_bytes()) for p in files},
+    }
+
+
+def test_trying_writes_nothing_and_loads_no_model_and_no_reader(tried: Settings, tmp_path: Path) -> None:
+    """Every module that the command or a process of its pool looks for is written down by an importer of ours."""
+    (tmp_path / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
+    before = world(tried)
+    assert before["ends"][PROMPTS, 0] > 7
+    assert ENDPOINTS_FILE in before["files"]
+    for command, ruleset in (("what-if", NARROWER), ("rejudge", STRICTER)):
+        notes = tmp_path / f"{command}.txt"
+        watched = {"PYTHONPATH": str(tmp_path), "IMPORTS": str(notes)}
+        assert told(call(tried, command, ruleset.id[:12], "--workers", "2", "--json", more=watched))["jobs"] == 40
+        looked: dict[str, set[str]] = {}
+        for line in notes.read_text(encoding="utf-8").splitlines():
+            process, name = line.split()
+            looked.setdefault(process, set()).add(name)
+        assert sum("rules" in names for names in looked.values()) == 3, "the command and two processes"
+        assert not set().union(*looked.values()) & MODELS
+    assert world(tried) == before
+
+
+def test_a_bar_counts_the_slices_on_a_terminal(tried: Settings, tmp_path: Path) -> None:
+    slices = len(find_range(tried, PROMPTS, Bound(offset=0), None).slices)
+    assert slices > 1
+    arguments = ("what-if", NARROWER.id[:12], "--workers", "1", "--json")
+    ours, its = pty.openpty()
+    termios.tcsetwinsize(its, (50, 100))
+    facts = tmp_path / "facts.json"
+    with facts.open("wb") as out:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "ops", "rules", *arguments, "--state", str(tried.state_dir)],
+            cwd=ROOT, env={**environment(), "TERM": "xterm"}, stdin=subprocess.DEVNULL, stdout=out, stderr=its,
+        )  # fmt: skip
+    os.close(its)
+    shown = b""
+    with suppress(OSError):  # how Linux says that the other end is closed
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    assert running.wait(60) == 0
+    counted = re.findall(r"(\d+)/(\d+)", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()))
+    assert {int(of) for _, of in counted} == {slices}
+    assert {0, slices} <= {int(n) for n, _ in counted}
+    assert json.loads(facts.read_text(encoding="utf-8"))["jobs"] == 40
 
 
 def test_every_command_of_the_page_runs(empty: Settings, shorter_folder: Path) -> None:
