@@ -196,7 +196,8 @@ def group_columns(now: Side, before: Side | None) -> tuple[Sequence[str], list[S
     A leading `>` aligns a column right. Columns that say nothing are left out: so a terminal has room for the others.
     """
     heads = (
-        "by", "name", ">images", ">before", ">artifacts", ">p95 s", ">images/h", ">text", ">hands h/week", ">$/accepted",
+        "by", "name", ">images", ">before", ">artifacts",
+        ">p95 s", ">images/h", ">text", ">hands h/week", ">$/accepted",
     )  # fmt: skip
     former: Mapping[tuple[str, str], Group] = {(g.kind, g.name): g for g in before.groups} if before else {}
     rows: list[Sequence[str]] = []
