@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from rules.conditions import Facts
 from rules.engines import EngineProfile
 from rules.files import unusable
 from rules.holds import keep, pass_on, shadow_hold
@@ -227,11 +226,6 @@ def _start(
     return RenderRequested(event_id=event_id, at_ms=at_ms, request=request)
 
 
-def route_facts(job: Job, finding: Finding, lane: Lane) -> Facts:
-    """What routing rules look at."""
-    return facts_of(job, tags=finding.names, risk=finding.risk, lane=lane, phrases=finding.text.phrases)
-
-
 def routed(
     job: Job,
     finding: Finding,
@@ -240,13 +234,10 @@ def routed(
     lane: Lane,
     engine: str | None = None,
     preset: Preset | None = None,
-    rule: Rule | None = None,
 ) -> Route:
-    """Where the rules send a job of which sanity found this; `engine` and `preset` go before what they say.
-
-    `rule` is the one that takes what `route_facts` says, where it is known.
-    """
-    rule = rule or ruleset.routing.choose(route_facts(job, finding, lane))
+    """Where the rules send a job of which sanity found this; `engine` and `preset` go before what they say."""
+    facts = facts_of(job, tags=finding.names, risk=finding.risk, lane=lane, phrases=finding.text.phrases)
+    rule = ruleset.routing.choose(facts)
     kind = preset or (rule.preset if engine is None else Preset.STANDARD)
     named = rule.name if engine is None else ASKED_FOR
     if finding.reasons or rule.engine is None:

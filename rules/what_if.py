@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from rules.changes import Changes, Side
-from rules.decide import route_facts, routed
+from rules.conditions import HasTag
+from rules.decide import routed
 from rules.lexicon_change import LexiconChange, lexicon_change
 from rules.prompts import read_prompt
-from rules.routing import Rule
+from rules.reach import atoms
 from rules.ruleset import Ruleset
 from rules.sanity import Finding, examine_read
 from schemas.events import Job, PromptSubmitted
@@ -22,7 +23,7 @@ ALIKE_MAX: Final = 1_000
 """Kinds of jobs that are kept apart before they are added up: most traffic is of some hundreds."""
 
 
-NOTHING: Final = frozenset[str]()
+Key: TypeAlias = tuple[object, ...]
 Covered: TypeAlias = Mapping[str, frozenset[str]]
 """Failure modes that each routing rule prevents, by the rule's name."""
 
@@ -46,30 +47,21 @@ class WhatIf:
     former: Ruleset
     new: Ruleset
     _changes: Changes = field(default_factory=Changes)
-    _sides: dict[tuple[object, ...], Side] = field(default_factory=dict[tuple[object, ...], Side])
     _alike: Counter[tuple[Side, Side]] = field(default_factory=Counter[tuple[Side, Side]])
+    _sides: dict[Key, Side] = field(default_factory=dict[Key, Side])
+    """One object for all that is the same, whichever ruleset says it."""
     _same_frame: bool = field(init=False)
     _lexicons: LexiconChange = field(init=False)
-    _same_routes: bool = field(init=False)
-    _same_rules: frozenset[str] = field(init=False)
-    """Names of the routing rules by which both send a job to the same place."""
-    _covers: tuple[Covered, Covered] = field(init=False)
+    _reads: frozenset[str] = field(init=False)
+    _routes: tuple[_Routes, _Routes] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Compare what sanity and routing read."""
+        """Compare what sanity reads, and see what routing reads."""
         former, new = self.former, self.new
         self._same_frame = (former.brands, former.postprocess) == (new.brands, new.postprocess)
         self._lexicons = lexicon_change(former.lexicon, new.lexicon)
-        self._covers = (prevented(former), prevented(new))
-        rules = {rule.name: rule for rule in former.routing.rules}
-        self._same_rules = frozenset(
-            rule.name
-            for rule in new.routing.rules
-            if former.engines == new.engines
-            and rules.get(rule.name) == rule
-            and self._covers[0][rule.name] == self._covers[1][rule.name]
-        )
-        self._same_routes = former.routing == new.routing and len(self._same_rules) == len(rules)
+        self._reads = _fields(former) | _fields(new)
+        self._routes = (_Routes(former, prevented(former), {}), _Routes(new, prevented(new), {}))
 
     def take(self, event: PromptSubmitted) -> None:
         """Count one prompt."""
@@ -78,18 +70,13 @@ class WhatIf:
         finding = again = examine_read(read, self.former)
         if not self._same_frame or self._lexicons.touches(read):
             again = examine_read(read, self.new)
-        facts = route_facts(job, finding, job.lane)
-        rule = self.former.routing.choose(facts)
-        former = new = self._side(job, finding, rule, self.former, self._covers[0])
-        if again is not finding or not self._same_routes:
-            facts = facts if again is finding else route_facts(job, again, job.lane)
-            later = self.new.routing.choose(facts)
-            if again is not finding or later.name != rule.name or rule.name not in self._same_rules:
-                new = self._side(job, again, later, self.new, self._covers[1])
+        key = self._key(job, finding)
+        former = self._side(self._routes[0], key, job, finding)
+        new = self._side(self._routes[1], key if again is finding else self._key(job, again), job, again)
         self._alike[former, new] += 1
         if former is not new:
             self._changes.show(job.job_id, job.prompt, former, new)
-        if len(self._sides) >= ALIKE_MAX or len(self._alike) >= ALIKE_MAX:
+        if max(len(self._alike), len(self._sides), *(len(r.known) for r in self._routes)) >= ALIKE_MAX:
             self._add_up()
 
     @property
@@ -101,26 +88,66 @@ class WhatIf:
     def _add_up(self) -> None:
         for (former, new), jobs in self._alike.items():
             self._changes.count(former, new, jobs)
-        self._alike.clear()
-        self._sides.clear()
+        for kept in (self._alike, self._sides, *(r.known for r in self._routes)):
+            kept.clear()
 
-    def _side(self, job: Job, finding: Finding, rule: Rule, ruleset: Ruleset, covered: Covered) -> Side:
-        """What a ruleset makes of a job: one object for all that it is the same for."""
-        route = routed(job, finding, ruleset, lane=job.lane, engine=job.engine, rule=rule)
-        profile = route.profile
-        if profile is None:
-            place, cost_usd, modes, note = REFUSED, 0.0, NOTHING, route.reasons[0]
-        else:
-            place, cost_usd = profile.id, profile.expected_cost_usd
-            modes = covered[route.rule.name] if route.named == route.rule.name else NOTHING
-            note = f"{route.preset.value}, {route.named}"
-        key = (finding.names, job.lane, place, cost_usd, modes, note)
-        side = self._sides.get(key)
+    def _key(self, job: Job, finding: Finding) -> Key:
+        """All that routing may look at: jobs with one key take one way."""
+        lengths = [len(p.text) for p in finding.text.phrases]
+        return (
+            finding.names,
+            finding.risk,
+            finding.reasons,
+            job.lane,
+            job.brand,
+            job.engine,
+            job.width,
+            job.height,
+            job.files,
+            len(lengths),
+            max(lengths, default=0),
+            job.campaign if "campaign" in self._reads else "",
+            len(job.prompt) if "prompt_length" in self._reads else 0,
+        )
+
+    def _side(self, routes: _Routes, key: Key, job: Job, finding: Finding) -> Side:
+        side = routes.known.get(key)
         if side is None:
-            names = {TAG: finding.names, ENGINE: (place,), LANE: (job.lane.value,)}
-            side = Side(place=place, names=names, cost_usd=cost_usd, modes=modes, note=note)
-            self._sides[key] = side
+            side = routes.side(job, finding)
+            said = (finding.names, job.lane, side.place, side.cost_usd, side.modes, side.note)
+            side = routes.known[key] = self._sides.setdefault(said, side)
         return side
+
+
+@dataclass(slots=True)
+class _Routes:
+    """Where one ruleset sends jobs, and what it said of jobs with the same key."""
+
+    ruleset: Ruleset
+    covered: Covered
+    known: dict[Key, Side]
+
+    def side(self, job: Job, finding: Finding) -> Side:
+        """What it makes of a job."""
+        route = routed(job, finding, self.ruleset, lane=job.lane, engine=job.engine)
+        profile = route.profile
+        place = REFUSED if profile is None else profile.id
+        names = {TAG: finding.names, ENGINE: (place,), LANE: (job.lane.value,)}
+        if profile is None:
+            return Side(place=place, names=names, cost_usd=0.0, note=route.reasons[0])
+        return Side(
+            place=place,
+            names=names,
+            cost_usd=profile.expected_cost_usd,
+            modes=self.covered[route.rule.name] if route.named == route.rule.name else frozenset(),
+            note=f"{route.preset.value}, {route.named}",
+        )
+
+
+def _fields(ruleset: Ruleset) -> frozenset[str]:
+    """Fields that the routing rules look at."""
+    found = (a for rule in ruleset.routing.rules for a in atoms(rule.when))
+    return frozenset(a.field for a in found if not isinstance(a, HasTag))
 
 
 def prevented(ruleset: Ruleset) -> Covered:
