@@ -119,8 +119,8 @@ def report(
     """Artifact rate, latency, images per engine-hour, text score, manual-touch hours and cost, by engine too.
 
     And how far the pipeline agrees with people, by defect, where labels were given.
-    With --window what happened in a span of time instead, by ruleset, lane and tag
-    too, and next to another span.
+
+    With --window what happened in a span of time instead, by ruleset, lane and tag too, and next to another span.
 
     Example: presscheck report --window 7d --compare-to 7d-before --html report.html
     """
