@@ -16,9 +16,9 @@ NAMES_MAX: Final = 2_000
 OTHER: Final = "(other)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """What one ruleset makes of one job, or of many alike. Each is itself alone: hashed and compared as an object.
+    """What one ruleset makes of one job, or of many alike.
 
     place: Where it goes: an engine, or a verdict. names: What it is counted under, by kind (tag, engine, lane).
     modes: Failure modes that are covered, or found. note: For people, in the sample.

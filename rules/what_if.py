@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -19,7 +18,7 @@ from schemas.events import Job, PromptSubmitted
 
 REFUSED: Final = "refused"
 TAG, ENGINE, LANE = "tag", "engine", "lane"
-ALIKE_MAX: Final = 1_000
+KINDS_MAX: Final = 1_000
 """Kinds of jobs that are kept apart before they are added up: most traffic is of some hundreds."""
 
 
@@ -41,19 +40,26 @@ class Cover:
 
 
 @dataclass(slots=True)
+class _Kind:
+    """Jobs that both rulesets make the same of, counted."""
+
+    former: Side
+    new: Side
+    jobs: int = 0
+
+
+@dataclass(slots=True)
 class WhatIf:
     """Routes prompts by two rulesets. What both read alike is worked out once, and jobs alike are counted together."""
 
     former: Ruleset
     new: Ruleset
     _changes: Changes = field(default_factory=Changes)
-    _alike: Counter[tuple[Side, Side]] = field(default_factory=Counter[tuple[Side, Side]])
-    _sides: dict[Key, Side] = field(default_factory=dict[Key, Side])
-    """One object for all that is the same, whichever ruleset says it."""
+    _kinds: dict[Key, _Kind] = field(default_factory=dict[Key, _Kind])
     _same_frame: bool = field(init=False)
     _lexicons: LexiconChange = field(init=False)
     _reads: frozenset[str] = field(init=False)
-    _routes: tuple[_Routes, _Routes] = field(init=False)
+    _covers: tuple[Covered, Covered] = field(init=False)
 
     def __post_init__(self) -> None:
         """Compare what sanity reads, and see what routing reads."""
@@ -61,7 +67,7 @@ class WhatIf:
         self._same_frame = (former.brands, former.postprocess) == (new.brands, new.postprocess)
         self._lexicons = lexicon_change(former.lexicon, new.lexicon)
         self._reads = _fields(former) | _fields(new)
-        self._routes = (_Routes(former, prevented(former), {}), _Routes(new, prevented(new), {}))
+        self._covers = (prevented(former), prevented(new))
 
     def take(self, event: PromptSubmitted) -> None:
         """Count one prompt."""
@@ -70,14 +76,17 @@ class WhatIf:
         finding = again = examine_read(read, self.former)
         if not self._same_frame or self._lexicons.touches(read):
             again = examine_read(read, self.new)
-        key = self._key(job, finding)
-        former = self._side(self._routes[0], key, job, finding)
-        new = self._side(self._routes[1], key if again is finding else self._key(job, again), job, again)
-        self._alike[former, new] += 1
-        if former is not new:
-            self._changes.show(job.job_id, job.prompt, former, new)
-        if max(len(self._alike), len(self._sides), *(len(r.known) for r in self._routes)) >= ALIKE_MAX:
-            self._add_up()
+        key = self._key(job, finding) if again is finding else (self._key(job, finding), self._key(job, again))
+        kind = self._kinds.get(key)
+        if kind is None:
+            if len(self._kinds) >= KINDS_MAX:
+                self._add_up()
+            former = _side(job, finding, self.former, self._covers[0])
+            new = _side(job, again, self.new, self._covers[1])
+            kind = self._kinds[key] = _Kind(former, former if new == former else new)
+        kind.jobs += 1
+        if kind.former is not kind.new:
+            self._changes.show(job.job_id, job.prompt, kind.former, kind.new)
 
     @property
     def changes(self) -> Changes:
@@ -86,10 +95,9 @@ class WhatIf:
         return self._changes
 
     def _add_up(self) -> None:
-        for (former, new), jobs in self._alike.items():
-            self._changes.count(former, new, jobs)
-        for kept in (self._alike, self._sides, *(r.known for r in self._routes)):
-            kept.clear()
+        for kind in self._kinds.values():
+            self._changes.count(kind.former, kind.new, kind.jobs)
+        self._kinds.clear()
 
     def _key(self, job: Job, finding: Finding) -> Key:
         """All that routing may look at: jobs with one key take one way."""
@@ -110,38 +118,22 @@ class WhatIf:
             len(job.prompt) if "prompt_length" in self._reads else 0,
         )
 
-    def _side(self, routes: _Routes, key: Key, job: Job, finding: Finding) -> Side:
-        side = routes.known.get(key)
-        if side is None:
-            side = routes.side(job, finding)
-            said = (finding.names, job.lane, side.place, side.cost_usd, side.modes, side.note)
-            side = routes.known[key] = self._sides.setdefault(said, side)
-        return side
 
-
-@dataclass(slots=True)
-class _Routes:
-    """Where one ruleset sends jobs, and what it said of jobs with the same key."""
-
-    ruleset: Ruleset
-    covered: Covered
-    known: dict[Key, Side]
-
-    def side(self, job: Job, finding: Finding) -> Side:
-        """What it makes of a job."""
-        route = routed(job, finding, self.ruleset, lane=job.lane, engine=job.engine)
-        profile = route.profile
-        place = REFUSED if profile is None else profile.id
-        names = {TAG: finding.names, ENGINE: (place,), LANE: (job.lane.value,)}
-        if profile is None:
-            return Side(place=place, names=names, cost_usd=0.0, note=route.reasons[0])
-        return Side(
-            place=place,
-            names=names,
-            cost_usd=profile.expected_cost_usd,
-            modes=self.covered[route.rule.name] if route.named == route.rule.name else frozenset(),
-            note=f"{route.preset.value}, {route.named}",
-        )
+def _side(job: Job, finding: Finding, ruleset: Ruleset, covered: Covered) -> Side:
+    """What a ruleset makes of a job."""
+    route = routed(job, finding, ruleset, lane=job.lane, engine=job.engine)
+    profile = route.profile
+    place = REFUSED if profile is None else profile.id
+    names = {TAG: finding.names, ENGINE: (place,), LANE: (job.lane.value,)}
+    if profile is None:
+        return Side(place=place, names=names, cost_usd=0.0, note=route.reasons[0])
+    return Side(
+        place=place,
+        names=names,
+        cost_usd=profile.expected_cost_usd,
+        modes=covered[route.rule.name] if route.named == route.rule.name else frozenset(),
+        note=f"{route.preset.value}, {route.named}",
+    )
 
 
 def _fields(ruleset: Ruleset) -> frozenset[str]:

@@ -13,7 +13,7 @@ from rules.prompts import read_prompt
 from rules.rejudge import Rejudge
 from rules.ruleset import Ruleset, load_ruleset
 from rules.sanity import examine, examine_read
-from rules.what_if import ALIKE_MAX, REFUSED, WhatIf, covers
+from rules.what_if import KINDS_MAX, REFUSED, WhatIf, covers
 from schemas import ids
 from schemas.events import ImageInspected, RenderRequested
 from tests.unit.rules import samples
@@ -158,7 +158,7 @@ def test_verdicts_move_by_defect() -> None:
 
 def test_more_kinds_of_jobs_than_are_kept_apart_are_all_counted() -> None:
     what_if = WhatIf(samples.ruleset(), SHORTER)
-    count = ALIKE_MAX + 5
+    count = KINDS_MAX + 5
     for n in range(count):
         what_if.take(samples.submitted(samples.job(PROMPTS[0], key=str(n), brand=f"nobody-{n}")))
     assert what_if.changes.moves == {(REFUSED, REFUSED): count}
