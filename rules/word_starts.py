@@ -73,6 +73,7 @@ class WordStarts:
     begun: By their first letters, beginnings of words that begin an entry, with its list.
     open: Lists that cannot be judged so: an entry begins with a sign, or holds a relative of an ASCII letter.
     foreign: Lists that can be judged so in texts of ASCII alone: an entry holds more than that.
+    figures: Whether an entry begins with a word of figures alone.
     keen, dull: Words that were seen, and begin entries of these lists, or none.
     """
 
@@ -81,6 +82,7 @@ class WordStarts:
     begun: Mapping[str, set[tuple[str, int]]]
     open: frozenset[int]
     foreign: frozenset[int]
+    figures: bool
     keen: dict[str, Beside] = field(default_factory=dict[str, Beside])
     dull: set[str] = field(default_factory=set[str])
 
@@ -91,7 +93,11 @@ class WordStarts:
         found: dict[int, Places] = {}
         for word in words.distinct - self.dull:
             known = self.keen.get(word)
-            for number, beside in (self._learn(word) if known is None else known).items():
+            if known is None:
+                if word.isdigit() and not self.figures:
+                    continue  # no two prompts have the same ones: they would only crowd out words
+                known = self._learn(word)
+            for number, beside in known.items():
                 if not beside or not beside.isdisjoint(words.distinct):
                     before, at = found.get(number), words.at(word)
                     found[number] = at if before is None else sorted([*before, *at])
@@ -148,4 +154,5 @@ def word_starts(lists: WordLists) -> WordStarts:
         begun=begun,
         open=frozenset(open_),
         foreign=frozenset(foreign),
+        figures=any(word.isdigit() for word in (*whole, *(stem for some in begun.values() for stem, _ in some))),
     )

@@ -14,6 +14,7 @@ from tests.unit.rules import samples
 
 TAGS = samples.ruleset().lexicon.tags
 LISTS = (*(t.words for t in TAGS), samples.ruleset().lexicon.trademarks, ("@home", "tent"))
+FIGURES = (("24 hours", "a tent"), ("7*", "hours"), ("3d",))
 PIECES = st.sampled_from([
     *(w.replace("*", "ing") for words in LISTS for w in words), " ", "-", "'", "’", ", ", "S", "\u017f", "\u212a", "é",
     "_", "3", "\n", "no ", "Non-", "without any ", "free of ", "\u017fans ",
@@ -24,8 +25,20 @@ PIECES = st.sampled_from([
 @example("")
 @example("\u212aid gloves, a \u017fign, m\u0130n\u0131mal caf\u00e9, Pok\u00c9mon, l'homme \u201cman\u201d")
 def test_all_that_an_alternation_finds_anywhere_begins_at_the_places(text: str) -> None:
-    places = word_starts(LISTS).places(Words(text))
-    for number, words in enumerate(LISTS):
+    assert_places_miss_nothing(LISTS, text)
+
+
+@given(
+    st.lists(st.sampled_from(["24", "7", "724", "3d", "3", "٣", "²", "hours", "a", "tent", " ", "-", "_"])).map("".join)
+)
+def test_entries_that_begin_with_figures_are_found_where_there_are_such(text: str) -> None:
+    for lists in (FIGURES, FIGURES[:1], FIGURES[1:], FIGURES[2:]):
+        assert_places_miss_nothing(lists, text)
+
+
+def assert_places_miss_nothing(lists: tuple[tuple[str, ...], ...], text: str) -> None:
+    places = word_starts(lists).places(Words(text))
+    for number, words in enumerate(lists):
         found = [m.span() for m in pattern(words).finditer(text)]
         assert matches(pattern(words), text, places.get(number, ())) == found
         assert [*find_words(words, text)] == found
