@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import psycopg
 
@@ -19,6 +20,7 @@ MS_PER_HOUR: Final = 3_600_000.0
 WEEK_MS: Final = 7 * 24 * MS_PER_HOUR
 KEY_COLUMNS: Final = 3
 NOTHING: Final = frozenset({"–", "0.00"})
+"""What a cell shows that says nothing."""
 PARTS: Final = 28
 """Points of the course: four a day for a week."""
 SPAN: Final = re.compile(r"(\d{1,6})([smhd])")
@@ -26,6 +28,9 @@ UNITS_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 BEFORE: Final = "-before"
 ALL: Final = "all"
 """The kind of the one group that holds every attempt."""
+OVER_ALL: Final = (ALL, "")
+Times: TypeAlias = Mapping[tuple[str, str], Mapping[str, StageTime]]
+NO_TIMES: Final[Mapping[str, StageTime]] = {}
 STAGES: Final = ("render", "inspect", "validate")
 END_TO_END: Final = "whole"
 ARTIFACTS: Final = "Artifact rate (95 %)"
@@ -57,12 +62,16 @@ class Side:
         hours = (of.touch_minutes + of.reviews * self.review_minutes) / 60
         return hours * WEEK_MS / (self.window.to_ms - self.window.from_ms)
 
-    def times(self, kind: str = ALL, name: str = "") -> Mapping[str, StageTime]:
-        """By stage, of one group: those that did something."""
-        return {s.stage: s for s in self.stages if (s.kind, s.name) == (kind, name)}
+    def times(self) -> Times:
+        """By kind and name of a group, and by stage: those that did something."""
+        found: defaultdict[tuple[str, str], dict[str, StageTime]] = defaultdict(dict)
+        for time in self.stages:
+            found[time.kind, time.name][time.stage] = time
+        return found
 
     def facts(self) -> dict[str, Any]:
         """For programs."""
+        times = self.times()
         return {
             "from": shown_time(self.window.from_ms),
             "to": shown_time(self.window.to_ms),
@@ -73,11 +82,11 @@ class Side:
                     "name": g.name,
                     **figures(g),
                     "manual_hours_per_week": self.hours_per_week(g),
-                    "stages": _facts(self.times(g.kind, g.name)),
+                    "stages": _facts(times.get((g.kind, g.name), NO_TIMES)),
                 }
                 for g in self.groups
             ],
-            "stages": _facts(self.times()),
+            "stages": _facts(times.get(OVER_ALL, NO_TIMES)),
             "manual": {**asdict(self.hands), "hours_per_week": self.manual_hours_per_week},
             "course": [asdict(p) for p in self.course],
             "operations": [asdict(o) for o in self.operations],
@@ -174,7 +183,7 @@ def whole_lines(now: Side, before: Side | None) -> list[Line]:
 
 def _whole(side: Side) -> dict[str, str]:
     found = figures(side.groups[0]) if side.groups else {}
-    times = side.times()
+    times = side.times().get(OVER_ALL, NO_TIMES)
     return {
         "Images rendered": str(found.get("rendered", 0)),
         "Accepted": str(found.get("accepted", 0)),
@@ -200,12 +209,12 @@ def group_columns(now: Side, before: Side | None) -> tuple[Sequence[str], list[S
         ">p95 s", ">images/h", ">text", ">hands h/week", ">$/accepted",
     )  # fmt: skip
     former: Mapping[tuple[str, str], Group] = {(g.kind, g.name): g for g in before.groups} if before else {}
-    rows: list[Sequence[str]] = []
+    times, rows = now.times(), list[Sequence[str]]()
     for group in now.groups:
         if group.kind == ALL:
             continue
-        found, old = figures(group), former.get((group.kind, group.name))
-        whole = now.times(group.kind, group.name).get(END_TO_END)
+        key = (group.kind, group.name)
+        found, old, whole = figures(group), former.get(key), times.get(key, NO_TIMES).get(END_TO_END)
         rows.append(
             (
                 *_named(group), f"{group.rendered:,}",
@@ -221,14 +230,15 @@ def group_columns(now: Side, before: Side | None) -> tuple[Sequence[str], list[S
 def time_columns(now: Side, before: Side | None) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Heads and rows of each engine, lane, ruleset and tag: p50 and p95 of each stage, in seconds, as above."""
     heads = ("by", "name", *(f">{s}" for s in STAGES), ">end to end, before", ">end to end")
+    times = now.times()
+    former: Times = before.times() if before else {}
     rows: list[Sequence[str]] = []
     for group in now.groups:
         if group.kind == ALL:
             continue
         key = (group.kind, group.name)
-        times = now.times(*key)
-        former = None if before is None else before.times(*key).get(END_TO_END)
-        stages = (*(times.get(s) for s in STAGES), former, times.get(END_TO_END))
+        own, whole_before = times.get(key, NO_TIMES), former.get(key, NO_TIMES).get(END_TO_END)
+        stages = (*(own.get(s) for s in STAGES), whole_before, own.get(END_TO_END))
         rows.append((*_named(group), *(quantiles(t) for t in stages)))
     return _telling(heads, rows, 2)
 
