@@ -39,7 +39,7 @@ chaos: .venv/.dev ## kill, freeze and restart things under load; count every job
 	@$(BIN)/pytest tests/chaos $(ARGS)
 
 # One that misses a promise does not keep the others from being measured; all that did are named at the end.
-bench: .venv/.light ## measure stack, path, engine use, inspection, rules, what-if, roll-outs, schedulers (ten minutes)
+bench: .venv/.light ## measure stack, path, engine use, inspection, rules, what-if, roll-outs, schedulers
 	@missed=; for what in stack path duty inspect rules what-if rollout $$([ ! -e .venv/.dev ] || echo schedulers); do \
 		echo "bench $$what"; \
 		$(BIN)/presscheck bench $$what || { [ $$? = 1 ] || exit 2; missed+=" $$what"; }; \
